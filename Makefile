@@ -1,0 +1,104 @@
+# inferwire: what is built, checked and installed. `make help` lists the targets.
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+PYTHON  ?= python3
+Q := $(if $(V),,@)
+SAY = $(if $(V),@:,@printf '  %-6s %s\n')
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes \
+        -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef $(WERROR)
+OURS := -std=gnu11 -D_GNU_SOURCE -I. -DINFERWIRE_VERSION='"$(VERSION)"' -MMD -MP
+
+# The Debian packages behind them: tools/deps.sh.
+PACKAGES := libcurl jansson libprotobuf-c libelf zlib
+DEP_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+DEP_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -lm -lpthread
+
+.PHONY: all
+all: $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
+
+# ---- the shim: one shared object that needs nothing, not even a libc ------------------------------
+SHIM_SRC := $(wildcard shim/*.c)
+SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/obj/%.o)
+# Freestanding, and no transformation into calls of memcpy or strlen: an undefined symbol would kill
+# the processes that lack it. The frame limit is for the small stacks that hooks may run on.
+SHIM_CFLAGS := -O2 -g -fPIC -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fvisibility=hidden \
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 -Wframe-larger-than=1024 $(SHIM_ARCH_CFLAGS) $(SHIM_EXTRA)
+SHIM_LDFLAGS := -shared -nostdlib -Wl,-soname,libinferwire.so -Wl,--version-script=shim/shim.map \
+	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--hash-style=both \
+	-Wl,--build-id
+
+$(BUILD)/obj/shim/%.o: shim/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(OURS) $(WARN) $(SHIM_CFLAGS) -c $< -o $@
+
+$(BUILD)/libinferwire.so: $(SHIM_OBJ) shim/shim.map
+	$(SAY) LINK $@
+	$(Q)$(CC) $(SHIM_LDFLAGS) $(SHIM_OBJ) -o $@
+
+# ---- the agent: folders are the stages of its pipeline, each an archive ---------------------------
+STAGES := base intake http body call metrics export
+GEN := $(BUILD)/gen
+
+$(GEN)/otlp.pb-c.c: agent/export/otlp.proto
+	@mkdir -p $(@D)
+	$(SAY) PROTOC $<
+	$(Q)protoc-c --c_out=$(GEN) --proto_path=agent/export $<
+$(GEN)/otlp.pb-c.h: $(GEN)/otlp.pb-c.c
+
+# build_stages(flavour): rules for $(BUILD)/flavour/*.o and lib<stage>.a with $(flavour_CFLAGS)
+define build_stages
+$(BUILD)/$(1)/agent/export/%.o: agent/export/%.c | $(GEN)/otlp.pb-c.h
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$<
+	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) $$(DEP_CFLAGS) -I$(GEN) -c $$< -o $$@
+$(BUILD)/$(1)/agent/%.o: agent/%.c
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$<
+	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) $$(DEP_CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/gen/%.o: $(GEN)/%.c
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -w -I$(GEN) -c $$< -o $$@
+$(BUILD)/$(1)/shim/%.o: shim/%.c
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$<
+	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) -DSHIM_UNIT_TEST -c $$< -o $$@
+$(BUILD)/$(1)/libshim.a: $(SHIM_SRC:%.c=$(BUILD)/$(1)/%.o)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+$(foreach s,$(STAGES),
+$(BUILD)/$(1)/lib$(s).a: $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard agent/$(s)/*.c)) $(if $(filter export,$(s)),$(BUILD)/$(1)/gen/otlp.pb-c.o)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+)
+endef
+
+obj_CC     = $(CC)
+obj_CFLAGS = $(CFLAGS)
+$(eval $(call build_stages,obj))
+
+libs_of = $(foreach s,$(2),$(BUILD)/$(1)/lib$(s).a)
+
+$(BUILD)/inferwire-agent: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard agent/*.c)) $(call libs_of,obj,export metrics call body http intake base)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
+
+# ---- the command ---------------------------------------------------------------------------------
+$(BUILD)/obj/tools/%.o: tools/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) $(DEP_CFLAGS) -c $< -o $@
+
+$(BUILD)/inferwire: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/*.c)) $(call libs_of,obj,export metrics call body http intake base)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
+
+include tests/tests.mk
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

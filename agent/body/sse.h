@@ -1,0 +1,46 @@
+/*
+ * sse.h - server-sent events, as the WHATWG "event stream interpretation" reads them.
+ *
+ * Lines end in CR, LF or CRLF; one leading BOM is dropped; comments (":") are told apart from
+ * events because they are not tokens; "data" lines of one event are joined by LF.
+ *
+ * Data is handed on in pieces as it passes, so that an event of any length costs no memory:
+ *   SSE_DATA   a piece of the current event's data, not empty
+ *   SSE_END    the event is complete (a blank line); `name` is its "event" field, cut to
+ *              LIMIT_SSE_FIELD_BYTES. Events without any data line give no SSE_END (the standard
+ *              drops them), unless they had a name.
+ *   SSE_COMMENT a comment line
+ * The joining LF between two data lines comes as (part of) a piece.
+ */
+#ifndef BODY_SSE_H
+#define BODY_SSE_H
+
+#include "agent/base/limits.h"
+#include "agent/base/span.h"
+#include "agent/base/step.h"
+
+enum sse_event_type { SSE_DATA, SSE_END, SSE_COMMENT };
+
+struct sse_event {
+	enum sse_event_type type;
+	struct span data; /* SSE_DATA */
+	struct span name; /* SSE_END; empty if the event has none */
+};
+
+struct sse {
+	uint8_t state;
+	uint8_t flags;
+	uint16_t name_len;
+	uint8_t field_len;
+	char field[8];			  /* start of a field name that is not known yet */
+	char name[LIMIT_SSE_FIELD_BYTES]; /* "event" of the current event */
+};
+
+void sse_init(struct sse *p);
+/* Never BAD: every byte sequence is an event stream. */
+enum step sse_next(struct sse *p, struct span *in, struct sse_event *ev);
+/* The body ended. Returns true if an event was left without its blank line: the standard drops it,
+ * servers send such (a last line without the blank one); the caller may take it as complete. */
+bool sse_eof(const struct sse *p);
+
+#endif

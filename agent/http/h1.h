@@ -1,0 +1,57 @@
+/*
+ * h1.h - HTTP/1.0 and HTTP/1.1 in one direction, watched from the side (RFC 9112).
+ *
+ * It follows messages, it does not judge them: but where the framing is ambiguous (a smuggling
+ * shape: both lengths, conflicting lengths, transfer codings that do not end in chunked) it is BAD
+ * rather than wrong, and BAD is final for the direction.
+ *
+ *   struct h1 p;
+ *   h1_init(&p, H1_RESPONSES);
+ *   ...
+ *   while ((step = h1_next(&p, &in, &event)) == STEP_EVENT) ...
+ */
+#ifndef HTTP_H1_H
+#define HTTP_H1_H
+
+#include "agent/base/buf.h"
+#include "agent/base/step.h"
+#include "agent/http/event.h"
+
+enum h1_side { H1_REQUESTS, H1_RESPONSES };
+
+struct h1;
+
+struct h1 *h1_new(enum h1_side side); /* NULL without memory */
+void h1_free(struct h1 *p);
+
+/*
+ * One event. `in` is consumed from its front. Event spans point into `in`'s bytes or into the
+ * parser and die at the next call.
+ * A response parser must know what was asked for: see h1_expect. A response that nobody asked for
+ * is followed as a response to GET.
+ */
+enum step h1_next(struct h1 *p, struct span *in, struct http_event *ev);
+
+/* H1_RESPONSES: the method of the request whose response comes next. Call once before each response
+ * whose request is known (any time before its head is complete). 1xx responses keep it. */
+void h1_expect(struct h1 *p, enum http_method method);
+
+/*
+ * `bytes` of the stream were lost here. If they lie wholly inside a body part whose length is known,
+ * the message goes on without them. Otherwise the message is lost: the next call of h1_next gives
+ * HTTP_LOST, and the parser hunts: it skips to the next input span (not byte) that starts like a
+ * message of its side. Returns true if the message goes on.
+ */
+bool h1_gap(struct h1 *p, uint64_t bytes);
+
+/*
+ * The stream ended. A response body that runs to the end of the connection is complete: the next
+ * h1_next (with empty input) gives HTTP_END with `closes`. Otherwise nothing more comes.
+ * Returns true if the stream ended between messages or in such a body; false in mid-message.
+ */
+bool h1_eof(struct h1 *p);
+
+/* Whether the next byte would begin a new message. */
+bool h1_idle(const struct h1 *p);
+
+#endif

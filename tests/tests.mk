@@ -1,0 +1,65 @@
+# The tests' part of the Makefile.
+#   tests/unit/STAGE/NAME_test.c   a cmocka program, linked with that stage and the ones before it
+#   tests/fuzz/STAGE/NAME_fuzz.c   a libFuzzer program
+#   tests/bench/STAGE/NAME_bench.c a benchmark, optimised, no sanitizer
+# STAGE shim links the shim's own objects; an ASan-built shim cannot be preloaded.
+
+# Stages that a test of a stage may use, in link order.
+USES_shim    := shim
+USES_base    := base
+USES_intake  := intake base shim
+USES_http    := http base
+USES_body    := body base
+USES_call    := call body http base
+USES_metrics := metrics call body http base
+USES_export  := export metrics call body http intake base
+USES_agent   := export metrics call body http intake base shim
+
+san_CC     = $(CC)
+san_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+$(eval $(call build_stages,san))
+
+tsan_CC     = $(CC)
+tsan_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+$(eval $(call build_stages,tsan))
+
+fuzz_CC     = clang
+fuzz_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+$(eval $(call build_stages,fuzz))
+
+# test_program(kind,flavour,suffix,link flags)
+define test_programs
+$(foreach s,shim $(STAGES) agent,$(foreach t,$(wildcard tests/$(1)/$(s)/*_$(3).c),
+$(BUILD)/$(1)/$(s)/$(notdir $(t:.c=)): $(t) $(call libs_of,$(2),$(USES_$(s)))
+	@mkdir -p $$(@D)
+	$$(SAY) LINK $$@
+	$$(Q)$$($(2)_CC) $(OURS) $(WARN) $$($(2)_CFLAGS) $(4) $$(DEP_CFLAGS) -I$(GEN) -o $$@ $$< $(call libs_of,$(2),$(USES_$(s))) $$(DEP_LIBS) $(5)
+))
+endef
+
+$(eval $(call test_programs,unit,san,test,,-lcmocka))
+$(eval $(call test_programs,tsan,tsan,test,,-lcmocka))
+$(eval $(call test_programs,fuzz,fuzz,fuzz,-fsanitize=fuzzer,))
+$(eval $(call test_programs,bench,obj,bench,,))
+
+programs = $(patsubst tests/$(1)/%.c,$(BUILD)/$(1)/%,$(wildcard tests/$(1)/*/*_$(2).c))
+UNIT  := $(call programs,unit,test)
+TSAN  := $(call programs,tsan,test)
+FUZZ  := $(call programs,fuzz,fuzz)
+BENCH := $(call programs,bench,bench)
+
+.PHONY: unit tsan
+# make unit [T=http/h1]: build and run the unit tests (of one module)
+unit: $(if $(T),$(filter %/$(T)_test,$(UNIT)),$(UNIT))
+	$(Q)set -e; for t in $^; do ./$$t; done
+tsan: $(TSAN)
+	$(Q)set -e; for t in $^; do ./$$t; done
+
+# make fuzz T=http/h1 SECONDS=60
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(if $(T),$(filter %/$(T)_fuzz,$(FUZZ)),$(FUZZ))
+	$(Q)set -e; for t in $^; do n=$${t#$(BUILD)/fuzz/}; n=$${n%_fuzz}; mkdir -p $(BUILD)/corpus/$$n; \
+	  seeds=tests/fuzz/corpus/$$n; [ -d $$seeds ] || seeds=; \
+	  ./$$t -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$$n $$seeds; done
