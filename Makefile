@@ -27,9 +27,10 @@ all: $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
 SHIM_SRC := $(wildcard shim/*.c)
 SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/obj/%.o)
 # Freestanding, and no transformation into calls of memcpy or strlen: an undefined symbol would kill
-# the processes that lack it. The frame limit is for the small stacks that hooks may run on.
+# the processes that lack it. Unwind tables, because a thread that is cancelled in a real call is
+# unwound through the hook. The frame limit is for the small stacks that hooks may run on.
 SHIM_CFLAGS := -O2 -g -fPIC -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns \
-	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fvisibility=hidden \
+	-fno-stack-protector -fasynchronous-unwind-tables -fcf-protection=none -fvisibility=hidden \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 -Wframe-larger-than=1024 $(SHIM_ARCH_CFLAGS) $(SHIM_EXTRA)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,-soname,libinferwire.so -Wl,--version-script=shim/shim.map \
 	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--hash-style=both \

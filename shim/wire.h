@@ -72,6 +72,7 @@
 #define WIRE_RECORD_BYTES      32u /* of a record without payload */
 #define WIRE_ALIGN	       8u
 
+#define WIRE_LANES_DEFAULT  4u
 #define WIRE_LANES_MAX	    64u
 #define WIRE_LANE_BYTES_MIN (64u * 1024)
 #define WIRE_LANE_BYTES_MAX (64u * 1024 * 1024)

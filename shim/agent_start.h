@@ -1,0 +1,11 @@
+/*
+ * agent_start.h - starts the agent from inside the server, so that the server does not notice.
+ */
+#ifndef SHIM_AGENT_START_H
+#define SHIM_AGENT_START_H
+
+/* Starts inferwire-agent (found beside this object) with the environment less what is meant for the
+ * server's own loader. Returns when it is on its way or could not be started. Once at a time. */
+void agent_start(char *const *environment);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * boot.h - the shim's life in a process: is it to be watched, and the ring when it is needed.
+ */
+#ifndef SHIM_BOOT_H
+#define SHIM_BOOT_H
+
+#include "shim/ring.h"
+
+/* Whether this process is to be watched at all. Set once, by the constructor. */
+extern bool boot_enabled;
+
+/* A socket was listened on or accepted from. Makes the ring, unless it is there or cannot be, and
+ * starts the agent if nobody holds the directory's lock. Off the hot path; never waits. */
+void boot_activate(void);
+
+/* The ring of this very process; NULL if there is none (yet). */
+struct ring *boot_ring(void);
+
+/* Whether the caller runs in the process that made the ring: a vfork child shares its memory. */
+bool boot_own_process(void);
+
+/* CLOCK_MONOTONIC. */
+uint64_t boot_now_ns(void);
+
+/* An accept went past the descriptor table. */
+void boot_count_unwatched(void);
+
+#endif

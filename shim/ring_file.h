@@ -1,0 +1,19 @@
+/*
+ * ring_file.h - a ring's file: made, preallocated, filled with its header, published by rename.
+ */
+#ifndef SHIM_RING_FILE_H
+#define SHIM_RING_FILE_H
+
+#include "shim/ring.h"
+
+/*
+ * Makes the ring file of this process in the directory (which is made as well, if need be) and maps
+ * it. Leaves no descriptor open. False if that cannot be done safely: the directory is not ours
+ * alone, there is no space, no permission.
+ */
+bool ring_file_make(struct ring *r, const char *directory);
+
+/* Whether an agent holds the directory's lock. */
+bool ring_file_agent_runs(const char *directory);
+
+#endif

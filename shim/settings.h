@@ -1,0 +1,35 @@
+/*
+ * settings.h - what the environment says, copied when the process starts.
+ *
+ * Copied, because programs overwrite the memory of their environment (setproctitle does, and vLLM
+ * calls it before it listens).
+ */
+#ifndef SHIM_SETTINGS_H
+#define SHIM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct settings {
+	char directory[256];	/* INFERWIRE_DIR; empty = the default for the effective uid */
+	char provider[64];	/* INFERWIRE_PROVIDER */
+	char service_name[256]; /* OTEL_SERVICE_NAME */
+	char resource_attributes[4096]; /* OTEL_RESOURCE_ATTRIBUTES */
+	char program[64];		/* basename of the first argument */
+	char command_line[2048];	/* arguments, each ended by a NUL; cut; ends in NUL NUL */
+	char library[512];		/* absolute path of this object; empty if unknown */
+	uint32_t lane_bytes;		/* INFERWIRE_RING_BYTES over the lanes, a power of two */
+	bool agent_external;		/* INFERWIRE_AGENT=external: never start one */
+};
+
+extern struct settings settings;
+
+/* Reads the environment. False: this process is not to be watched (then nothing was opened unless
+ * INFERWIRE_ENABLED=1 and INFERWIRE_ONLY had to be compared with the command line). */
+bool settings_read(char *const *environment);
+
+/* The ring directory, in a buffer of its own. */
+const char *settings_directory(void);
+
+#endif
