@@ -40,7 +40,7 @@ static bool has_room(struct ring *r, struct wire_lane *lane, uint32_t n, uint64_
 		     uint64_t need, uint32_t spare)
 {
 	uint64_t seen = __atomic_load_n(&r->tail_seen[n], __ATOMIC_ACQUIRE);
-	if (head - seen + need + spare <= r->lane_bytes)
+	if (head - seen <= r->lane_bytes && head - seen + need + spare <= r->lane_bytes)
 		return true;
 	uint64_t tail = __atomic_load_n(&lane->tail, __ATOMIC_ACQUIRE);
 	if (tail > head || head - tail > r->lane_bytes || (tail & (WIRE_ALIGN - 1)))

@@ -1,0 +1,93 @@
+#!/bin/sh
+# What the built shim is, seen from outside: its symbol table, and programs that run under it.
+# usage: tests/shim/check.sh BUILD_DIR
+set -eu
+build=${1:-build}
+lib=$PWD/$build/libinferwire.so
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 skipped=0
+
+result() { # result NAME STATUS
+	if [ "$2" -eq 0 ]; then
+		passed=$((passed + 1))
+		echo "ok   shim: $1"
+	else
+		failed=$((failed + 1))
+		echo "FAIL shim: $1"
+	fi
+}
+
+skip() {
+	skipped=$((skipped + 1))
+	echo "skip shim: $1 ($2)"
+}
+
+# ---- the symbol table -----------------------------------------------------------------------------
+readelf -W --dyn-syms "$lib" | awk 'NR > 4 && $8 {print $4, $5, $6, ($7 == "UND" ? "undefined" : "defined"), $8}' |
+	LC_ALL=C sort >"$work/symbols"
+st=0
+diff -u tests/shim/symbols.golden "$work/symbols" || st=1
+result "the dynamic symbol table is the golden one" $st
+
+st=0
+readelf -dW "$lib" | grep -E 'NEEDED|VERNEED|VERDEF|TEXTREL|STATIC_TLS' && st=1
+result "no NEEDED, no version need, no text relocation" $st
+st=0
+readelf -lW "$lib" | grep -E '^ *TLS ' && st=1
+result "no TLS segment" $st
+
+# ---- programs -------------------------------------------------------------------------------------
+runs_under() { # runs_under NAME PROGRAM [ENV...]: exit 0, silent but for its own line, no file left
+	name=$1 program=$2
+	shift 2
+	rm -rf "$work/rings"
+	st=0
+	env "$@" INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" "$program" >"$work/out" 2>"$work/err" || st=1
+	[ -s "$work/err" ] && st=1
+	[ -e "$work/rings" ] && st=1
+	result "$name" $st
+}
+runs_under "/bin/true, inert" /bin/true NOTHING=
+runs_under "/bin/true, enabled" /bin/true INFERWIRE_ENABLED=1
+if command -v musl-gcc >/dev/null; then
+	musl-gcc -O2 -o "$work/musl-true" tests/shim/true.c
+	runs_under "a musl program, inert" "$work/musl-true" NOTHING=
+	runs_under "a musl program, enabled" "$work/musl-true" INFERWIRE_ENABLED=1
+else
+	skip "a musl program" "musl-gcc is missing: make deps"
+fi
+
+# ---- results and errno ----------------------------------------------------------------------------
+transparent() { # transparent NAME COMPILER FLAGS...
+	name=$1
+	shift
+	"$@" -w -o "$work/transparent" tests/shim/transparent.c
+	"$work/transparent" >"$work/raw"
+	st=0
+	LD_PRELOAD="$lib" "$work/transparent" >"$work/inert"
+	diff "$work/raw" "$work/inert" || st=1
+	result "$name: same results and errno under the inert shim" $st
+	st=0
+	rm -rf "$work/rings"
+	INFERWIRE_ENABLED=1 INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" \
+		"$work/transparent" >"$work/active"
+	diff "$work/raw" "$work/active" || st=1
+	# One ring of the program and one of its forked child: it did record.
+	[ "$(find "$work/rings" -name '*.ring' | wc -l)" -eq 2 ] || st=1
+	result "$name: same results and errno under the working shim" $st
+	st=0
+	rm -rf "$work/rings"
+	INFERWIRE_ENABLED=1 OTEL_METRICS_EXPORTER=none INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" \
+		"$work/transparent" >"$work/active"
+	diff "$work/raw" "$work/active" || st=1
+	result "$name: no child and no SIGCHLD of the agent" $st
+}
+transparent "glibc" cc -O2
+transparent "glibc, fortified" cc -O2 -D_FORTIFY_SOURCE=2
+if command -v musl-gcc >/dev/null; then
+	transparent "musl" musl-gcc -O2
+fi
+
+echo "shim: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
