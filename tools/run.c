@@ -1,0 +1,323 @@
+/*
+ * inferwire run: sets the environment that the shim and the agent read, says beforehand what would
+ * go wrong, and starts the command.
+ *
+ * What makes watching impossible because it was told wrongly (no library, a configuration that the
+ * agent refuses) stops here, with one line and status 2, before the server is started. What merely
+ * cannot be seen (a static binary) is one line of warning, and the server is started all the same.
+ */
+#include "tools/command.h"
+
+#include "tools/agent_start.h"
+#include "tools/observe.h"
+#include "tools/places.h"
+#include "tools/rings.h"
+#include "tools/supervise.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXPORT_TIMEOUT_DEFAULT_MS 30000
+
+static void print_help(void)
+{
+	puts("Usage: inferwire run [OPTION...] [--] COMMAND [ARGUMENT...]\n"
+	     "\n"
+	     "Starts COMMAND so that its LLM inference calls are measured. Ends with COMMAND's "
+	     "exit\n"
+	     "status, after the last metrics were exported.\n"
+	     "\n"
+	     "Each option sets an environment variable and wins over it:\n"
+	     "  --service-name NAME  OTEL_SERVICE_NAME\n"
+	     "  --endpoint URL       OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4318)\n"
+	     "  --interval TIME      OTEL_METRIC_EXPORT_INTERVAL: 500ms, 10s, 1m (60s)\n"
+	     "  --provider NAME      INFERWIRE_PROVIDER\n"
+	     "  --only PATTERNS      INFERWIRE_ONLY: watch only these programs, comma-separated\n"
+	     "  --call-log FILE      INFERWIRE_CALL_LOG: a JSON line for each call\n"
+	     "  --dir DIRECTORY      INFERWIRE_DIR: where the rings are\n"
+	     "And:\n"
+	     "  --exec               become COMMAND instead of waiting for it: same process id, "
+	     "no\n"
+	     "                       wait for the last export (it happens in the agent)\n"
+	     "  --help               show this and exit\n"
+	     "\n"
+	     "EXAMPLES\n"
+	     "  inferwire run -- llama-server -m model.gguf --port 8080\n"
+	     "  inferwire run --endpoint http://collector:4318 --service-name chat -- vllm serve "
+	     "MODEL\n"
+	     "  inferwire run --call-log calls.jsonl --interval 5s -- python3 -m "
+	     "sglang.launch_server\n"
+	     "  INFERWIRE_AGENT=external inferwire run -- ./server   # the agent is a sidecar");
+}
+
+static void complain(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("inferwire run: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+static bool is_set(const char *name)
+{
+	const char *value = getenv(name);
+	return value && value[0];
+}
+
+static bool is_value(const char *name, const char *wanted)
+{
+	const char *value = getenv(name);
+	return value && strcasecmp(value, wanted) == 0;
+}
+
+/* "10s", "500ms", "1m", or milliseconds as in the variable. */
+static bool set_interval(const char *text)
+{
+	static const struct {
+		const char *unit;
+		unsigned long ms;
+	} units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}};
+	char *end, value[32];
+	errno = 0;
+	unsigned long n = strtoul(text, &end, 10);
+	if (end == text || text[0] == '-' || errno)
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].unit) != 0)
+			continue;
+		if (n == 0 || n > (unsigned long)INT32_MAX / units[i].ms)
+			return false;
+		snprintf(value, sizeof(value), "%lu", n * units[i].ms);
+		return setenv("OTEL_METRIC_EXPORT_INTERVAL", value, 1) == 0;
+	}
+	return false;
+}
+
+/* The agent and the server may have other working directories than we. */
+static bool set_path(const char *variable, const char *path)
+{
+	char folder[PLACES_PATH_BYTES], absolute[2 * PLACES_PATH_BYTES];
+	if (path[0] == '/')
+		return setenv(variable, path, 1) == 0;
+	if (!path[0] || !getcwd(folder, sizeof(folder)))
+		return false;
+	snprintf(absolute, sizeof(absolute), "%s/%s", folder, path);
+	return setenv(variable, absolute, 1) == 0;
+}
+
+/* The variable for one signal would win over the general one. */
+static bool set_endpoint(const char *url)
+{
+	unsetenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
+	return url[0] && setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url, 1) == 0;
+}
+
+enum run_option {
+	OPT_SERVICE,
+	OPT_ENDPOINT,
+	OPT_INTERVAL,
+	OPT_PROVIDER,
+	OPT_ONLY,
+	OPT_CALL_LOG,
+	OPT_DIR,
+	OPT_EXEC,
+	OPT_HELP
+};
+
+static const struct option options[] = {
+	{"service-name", required_argument, NULL, OPT_SERVICE},
+	{"endpoint", required_argument, NULL, OPT_ENDPOINT},
+	{"interval", required_argument, NULL, OPT_INTERVAL},
+	{"provider", required_argument, NULL, OPT_PROVIDER},
+	{"only", required_argument, NULL, OPT_ONLY},
+	{"call-log", required_argument, NULL, OPT_CALL_LOG},
+	{"dir", required_argument, NULL, OPT_DIR},
+	{"exec", no_argument, NULL, OPT_EXEC},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+static bool set_option(int option, const char *value)
+{
+	switch (option) {
+	case OPT_SERVICE:
+		return setenv("OTEL_SERVICE_NAME", value, 1) == 0;
+	case OPT_ENDPOINT:
+		return set_endpoint(value);
+	case OPT_INTERVAL:
+		return set_interval(value);
+	case OPT_PROVIDER:
+		return setenv("INFERWIRE_PROVIDER", value, 1) == 0;
+	case OPT_ONLY:
+		return setenv("INFERWIRE_ONLY", value, 1) == 0;
+	case OPT_CALL_LOG:
+		return set_path("INFERWIRE_CALL_LOG", value);
+	case OPT_DIR:
+		return set_path("INFERWIRE_DIR", value);
+	default:
+		return false;
+	}
+}
+
+struct request {
+	bool help, exec;
+	char **command;
+};
+
+/* 0, or EXIT_USAGE after one line. */
+static int read_arguments(int argc, char **argv, struct request *q)
+{
+	int option, index = 0;
+	opterr = 0;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "+:", options, &index)) != -1) {
+		if (option == '?' || option == ':') {
+			complain(option == ':' ? "%s needs a value; see `inferwire run --help`"
+					       : "unknown option %s; see `inferwire run --help`",
+				 argv[optind - 1]);
+			return EXIT_USAGE;
+		}
+		if (option == OPT_EXEC)
+			q->exec = true;
+		else if (option == OPT_HELP)
+			q->help = true;
+		else if (!set_option(option, optarg)) {
+			complain("--%s cannot be '%s'; see `inferwire run --help`",
+				 options[index].name, optarg);
+			return EXIT_USAGE;
+		}
+	}
+	q->command = argv + optind;
+	if (!q->help && !*q->command) {
+		complain("no command is given; see `inferwire run --help`");
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* What others preload stays, and stays first: allocators such as tcmalloc must. */
+static bool append_preload(const char *library)
+{
+	const char *old = getenv("LD_PRELOAD");
+	if (!old || !old[0])
+		return setenv("LD_PRELOAD", library, 1) == 0;
+	for (const char *p = old; *p;) {
+		size_t n = strcspn(p, " :");
+		const char *name = memrchr(p, '/', n);
+		name = name ? name + 1 : p;
+		if ((size_t)(p + n - name) == strlen("libinferwire.so") &&
+		    memcmp(name, "libinferwire.so", strlen("libinferwire.so")) == 0)
+			return true;
+		p += n + strspn(p + n, " :");
+	}
+	size_t room = strlen(old) + 1 + strlen(library) + 1;
+	char *both = malloc(room);
+	if (!both)
+		return false;
+	snprintf(both, room, "%s:%s", old, library);
+	bool done = setenv("LD_PRELOAD", both, 1) == 0;
+	free(both);
+	return done;
+}
+
+/* By OpenTelemetry's rule, a number that cannot be used is the default. We never wait without end. */
+static uint32_t export_wait_ms(void)
+{
+	const char *text = getenv("OTEL_METRIC_EXPORT_TIMEOUT");
+	char *end;
+	errno = 0;
+	unsigned long n = text ? strtoul(text, &end, 10) : 0;
+	if (!text || end == text || *end || errno || n == 0 || n > INT32_MAX)
+		return EXPORT_TIMEOUT_DEFAULT_MS;
+	return (uint32_t)n;
+}
+
+/* Whether the shim will be inert by the user's own will. */
+static bool is_switched_off(void)
+{
+	return (is_set("INFERWIRE_ENABLED") && !is_value("INFERWIRE_ENABLED", "1")) ||
+	       is_value("OTEL_SDK_DISABLED", "true");
+}
+
+static int refuse_command(const char *name, int error)
+{
+	complain(error == ENOENT ? "%s: command not found" : "%s: cannot be executed (%s)", name,
+		 strerror(error));
+	return EXIT_USAGE;
+}
+
+/* Everything that can be known before the start. 0, or EXIT_USAGE after one line. */
+static int prepare(const struct places *places, char *const *command, bool external)
+{
+	char error[2 * PLACES_PATH_BYTES];
+	struct elf_facts library;
+	static struct observe seen;
+	if (places_check_library(places, error, sizeof(error)) != 0) {
+		complain("%s", error);
+		return EXIT_USAGE;
+	}
+	if (!external && !places->agent[0]) {
+		complain("no inferwire-agent is beside %s; install it there, or set "
+			 "INFERWIRE_AGENT=external if it runs elsewhere",
+			 places->library);
+		return EXIT_USAGE;
+	}
+	if (elf_read(places->library, &library) == 0) {
+		observe_command(command, &library, &seen);
+		if (seen.error)
+			return refuse_command(command[0], seen.error);
+		if (seen.obstacle[0])
+			complain("%s will not be watched: %s", seen.program, seen.obstacle);
+	}
+	if (!external && agent_check_config(places->agent) != 0)
+		return EXIT_USAGE;
+	return 0;
+}
+
+int command_run(int argc, char **argv)
+{
+	static struct places places;
+	static char directory[PLACES_PATH_BYTES];
+	struct request q = {0};
+	int ret = read_arguments(argc, argv, &q);
+	if (ret)
+		return ret;
+	if (q.help) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	bool off = is_switched_off(), external = is_value("INFERWIRE_AGENT", "external");
+	places_find(&places);
+	if (!off) {
+		ret = prepare(&places, q.command, external);
+		if (ret)
+			return ret;
+		if (!append_preload(places.library) || setenv("INFERWIRE_ENABLED", "1", 1) != 0) {
+			complain("cannot set the environment: %s", strerror(errno));
+			return EXIT_USAGE;
+		}
+	}
+	if (q.exec) {
+		execvp(q.command[0], q.command);
+		return refuse_command(q.command[0], errno);
+	}
+	rings_directory(directory, sizeof(directory));
+	ret = supervise_run(&(struct supervise){
+		.argv = q.command,
+		.directory = off ? NULL : directory,
+		.agent = off || external ? NULL : places.agent,
+		.export_wait_ms = export_wait_ms(),
+	});
+	if (ret < 0)
+		return refuse_command(q.command[0], -ret);
+	supervise_end_as(ret);
+}
