@@ -30,8 +30,8 @@ static union {
 		uint32_t state; /* enum boot_state */
 		uint32_t pid;	/* of the process that made the ring */
 	};
-	uint8_t pages[65536];
-} life __attribute__((aligned(65536)));
+	uint8_t pages[CONN_PAGE_BYTES];
+} life __attribute__((aligned(CONN_PAGE_BYTES)));
 
 bool boot_enabled;
 

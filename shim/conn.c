@@ -21,8 +21,8 @@
 #include <netinet/in.h>
 #include <sys/mman.h>
 
-/* Aligned to the largest page size in use: boot.c has the kernel wipe it in forked children. */
-uint8_t conn_states[CONN_MAX] __attribute__((aligned(65536)));
+/* boot.c has the kernel wipe it in forked children. */
+uint8_t conn_states[CONN_MAX] __attribute__((aligned(CONN_PAGE_BYTES)));
 
 /* The streams of a descriptor's present connection. */
 struct conn_slot {

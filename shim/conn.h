@@ -16,6 +16,13 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* The largest page size of the architecture: what the kernel is to wipe must have its pages alone. */
+#if defined(__aarch64__)
+#define CONN_PAGE_BYTES 65536
+#else
+#define CONN_PAGE_BYTES 4096
+#endif
+
 #define CONN_MAX (1u << 20) /* descriptors at and above are not watched, and counted */
 
 enum conn_state {

@@ -123,15 +123,17 @@ static void gather_copy(struct gather *g, uint8_t *to, size_t count)
 {
 	while (count) {
 		size_t here = g->iov->iov_len - g->skip;
-		size_t n = here < count ? here : count;
+		if (here > count) { /* it ends in this buffer */
+			text_bytes(to, (const uint8_t *)g->iov->iov_base + g->skip, count);
+			g->skip += count;
+			return;
+		}
+		size_t n = here;
 		text_bytes(to, (const uint8_t *)g->iov->iov_base + g->skip, n);
 		to += n;
 		count -= n;
-		g->skip += n;
-		if (g->skip == g->iov->iov_len) {
-			g->iov++;
-			g->skip = 0;
-		}
+		g->iov++;
+		g->skip = 0;
 	}
 }
 
