@@ -100,6 +100,27 @@ $(BUILD)/inferwire: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/*.c)) $(cal
 	$(SAY) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
 
+# ---- what else can be made ------------------------------------------------------------------------
+.PHONY: deps clean help
+# Installs what the build and the tests need (Debian packages; asks sudo where it is not root).
+deps:
+	$(Q)sh tools/deps.sh check
+
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/gen $(BUILD)/unit $(BUILD)/bench \
+		$(BUILD)/check $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
+
+help:
+	@echo 'make            the shim, the agent and the command, under $(BUILD)/'
+	@echo 'make demo       a llama.cpp server with its six metrics, in two minutes (RECEIVER=prometheus: through'
+	@echo '                a real Collector and Prometheus)'
+	@echo 'make check      every test; unit T=http/h1, tsan, lint, check-servers, check-fuzz are parts of their own'
+	@echo 'make fuzz       T=http/h1 SECONDS=60'
+	@echo 'make bench      the figures'
+	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=; uninstall'
+	@echo 'make deps       the Debian packages that all of this needs'
+
+-include tools/install.mk
 include tests/tests.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

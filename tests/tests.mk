@@ -63,3 +63,42 @@ fuzz: $(if $(T),$(filter %/$(T)_fuzz,$(FUZZ)),$(FUZZ))
 	  seeds=tests/fuzz/corpus/$$n; [ -d $$seeds ] || seeds=; \
 	  ./$$t -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	    -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$$n $$seeds; done
+
+# ---- make check: every test, and the closing line -------------------------------------------------
+CHECK_ENV = UNIT='$(UNIT)' TSAN='$(TSAN)' FUZZ='$(FUZZ)' BUILD='$(BUILD)' PYTHON='$(PYTHON)'
+CHECK_PARTS := lint unit tsan shim tools e2e
+
+.PHONY: check check-deps check-build check-servers check-fuzz lint demo bench
+check-deps:
+	$(Q)sh tools/deps.sh check
+	$(Q)sh tests/venv.sh
+	$(Q)sh tests/receivers/build.sh
+
+# A make of its own: the packages that check-deps installs are there when it reads pkg-config.
+check: check-deps
+	$(Q)$(MAKE) --no-print-directory check-build
+	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) $(CHECK_PARTS)
+check-build: all $(UNIT) $(TSAN)
+
+# llama-server itself, built from source the first time: about a quarter of an hour.
+check-servers: all
+	$(Q)sh tests/venv.sh
+	$(Q)sh tests/servers/build_llama_server.sh
+	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) servers
+
+check-fuzz: $(FUZZ)
+	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) fuzz
+
+lint:
+	$(Q)sh tests/lint.sh
+
+# A real llama.cpp server under real load, and its six metrics beside the load generator's tally.
+demo:
+	$(Q)sh tools/deps.sh build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sh tests/venv.sh tests/requirements-demo.txt
+	$(Q)BUILD='$(BUILD)' $(BUILD)/venv/bin/python tests/demo/demo.py $(RECEIVER)
+
+bench: all $(BENCH)
+	$(Q)sh tests/bench/shim/run.sh $(BUILD)
+	$(Q)set -e; for b in $(BENCH); do ./$$b; done
