@@ -24,17 +24,8 @@ static void become_fresh(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int agent_check_config(const char *agent)
+static int wait_for_verdict(pid_t child)
 {
-	pid_t child = fork();
-	if (child < 0)
-		return 0;
-	if (child == 0) {
-		become_fresh();
-		dup2(STDERR_FILENO, STDOUT_FILENO);
-		execl(agent, agent, "--check-config", (char *)NULL);
-		_exit(EXIT_SUCCESS);
-	}
 	for (int tries = 0; tries < CHECK_SECONDS * (1000000000 / POLL_NS); tries++) {
 		int status;
 		if (waitpid(child, &status, WNOHANG) == child)
@@ -44,6 +35,25 @@ int agent_check_config(const char *agent)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	return 0;
+}
+
+int agent_check_config(const char *agent)
+{
+	/* Where SIGCHLD is ignored, the kernel throws exit statuses away. */
+	struct sigaction by_default = {.sa_handler = SIG_DFL}, before;
+	sigaction(SIGCHLD, &by_default, &before);
+	int verdict = 0;
+	pid_t child = fork();
+	if (child == 0) {
+		become_fresh();
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+		execl(agent, agent, "--check-config", (char *)NULL);
+		_exit(EXIT_SUCCESS);
+	}
+	if (child > 0)
+		verdict = wait_for_verdict(child);
+	sigaction(SIGCHLD, &before, NULL);
+	return verdict;
 }
 
 pid_t agent_start(const char *agent)
