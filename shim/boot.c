@@ -35,9 +35,8 @@ static union {
 
 bool boot_enabled;
 
-static struct ring ring;
-/* The kernel (before 4.14) cannot wipe: every use of the ring asks for the pid. */
-static bool wipe_missing;
+struct ring boot_ring;
+bool boot_wipe_missing;
 
 extern char **environ __attribute__((weak));
 /* In glibc alone, which hands constructors the program's arguments and environment. */
@@ -51,11 +50,9 @@ bool boot_own_process(void)
 	return life.pid == sys_getpid();
 }
 
-struct ring *boot_ring(void)
+bool boot_has_ring(void)
 {
-	if (__atomic_load_n(&life.state, __ATOMIC_ACQUIRE) != BOOT_ACTIVE)
-		return NULL;
-	return wipe_missing && !boot_own_process() ? NULL : &ring;
+	return __atomic_load_n(&life.state, __ATOMIC_ACQUIRE) == BOOT_ACTIVE && boot_own_process();
 }
 
 uint64_t boot_now_ns(void)
@@ -70,13 +67,13 @@ uint64_t boot_now_ns(void)
 
 void boot_count_unwatched(void)
 {
-	struct wire_header *h = (struct wire_header *)ring.map;
+	struct wire_header *h = (struct wire_header *)boot_ring.map;
 	__atomic_fetch_add(&h->unwatched, 1, __ATOMIC_RELAXED);
 }
 
 static bool make(void)
 {
-	if (!conn_prepare() || !ring_file_make(&ring, settings_directory()))
+	if (!conn_prepare() || !ring_file_make(&boot_ring, settings_directory()))
 		return false;
 	life.pid = sys_getpid();
 	return true;
@@ -85,7 +82,7 @@ static bool make(void)
 void boot_activate(void)
 {
 	uint32_t state = __atomic_load_n(&life.state, __ATOMIC_ACQUIRE);
-	if (state == BOOT_ACTIVE && wipe_missing && !boot_own_process())
+	if (state == BOOT_ACTIVE && boot_wipe_missing && !boot_own_process())
 		__atomic_store_n(&life.state, state = BOOT_NONE, __ATOMIC_RELAXED);
 	if (!boot_enabled || state != BOOT_NONE)
 		return;
@@ -105,7 +102,7 @@ static void wipe_on_fork(void)
 {
 	long a = sys3(SYS_madvise, &life, sizeof(life), MADV_WIPEONFORK);
 	long b = sys3(SYS_madvise, conn_states, sizeof(conn_states), MADV_WIPEONFORK);
-	wipe_missing = a < 0 || b < 0;
+	boot_wipe_missing = a < 0 || b < 0;
 }
 
 /*

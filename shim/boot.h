@@ -13,8 +13,13 @@ extern bool boot_enabled;
  * starts the agent if nobody holds the directory's lock. Off the hot path; never waits. */
 void boot_activate(void);
 
-/* The ring of this very process; NULL if there is none (yet). */
-struct ring *boot_ring(void);
+/* The ring, once there is one: while a descriptor is watched. */
+extern struct ring boot_ring;
+/* Whether boot_ring is there, and this process's own. */
+bool boot_has_ring(void);
+/* The kernel (before 4.14) cannot wipe the table of descriptors in forked children: whoever finds a
+ * watched one asks boot_own_process too. */
+extern bool boot_wipe_missing;
 
 /* Whether the caller runs in the process that made the ring: a vfork child shares its memory. */
 bool boot_own_process(void);

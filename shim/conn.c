@@ -18,7 +18,6 @@
 #include "shim/text.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
 
 /* boot.c has the kernel wipe it in forked children. */
@@ -58,8 +57,7 @@ static void set_state(uint32_t fd, enum conn_state state)
 	__atomic_store_n(&conn_states[fd], (uint8_t)state, __ATOMIC_RELEASE);
 }
 
-static void put_control(struct ring *r, enum wire_type type, struct conn_mark mark, unsigned info,
-			uint64_t offset)
+static void put_control(enum wire_type type, struct conn_mark mark, unsigned info, uint64_t offset)
 {
 	struct ring_note note = {
 		.type = type,
@@ -69,13 +67,15 @@ static void put_control(struct ring *r, enum wire_type type, struct conn_mark ma
 		.time_ns = mark.time_ns ? mark.time_ns : boot_now_ns(),
 		.offset = offset,
 	};
-	ring_put_control(r, &note, NULL, 0);
+	ring_put_control(&boot_ring, &note);
 }
 
+/* Of a descriptor that is watched: that there is a ring and a table goes without asking, except on
+ * kernels that cannot wipe the table in forked children. */
 static struct conn_mark mark_of(int fd)
 {
 	struct conn_mark mark = {.fd = (uint32_t)fd};
-	if (boot_ring() && state_of(mark.fd))
+	if (!boot_wipe_missing || boot_own_process())
 		mark.generation =
 			__atomic_load_n(&conn_slots[mark.fd].generation, __ATOMIC_RELAXED);
 	return mark;
@@ -91,28 +91,10 @@ static bool still_there(struct conn_mark mark)
 
 /* ---- opening and closing ------------------------------------------------------------------------ */
 
-static size_t peer_of(struct wire_peer *peer, const struct sockaddr *addr, const socklen_t *len)
-{
-	if (!addr || !len || *len < sizeof(addr->sa_family))
-		return 0;
-	*peer = (struct wire_peer){.family = addr->sa_family};
-	if (addr->sa_family == AF_INET && *len >= sizeof(struct sockaddr_in)) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
-		peer->port = __builtin_bswap16(in->sin_port);
-		text_bytes(peer->addr, &in->sin_addr, 4);
-	} else if (addr->sa_family == AF_INET6 && *len >= sizeof(struct sockaddr_in6)) {
-		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)addr;
-		peer->port = __builtin_bswap16(in->sin6_port);
-		text_bytes(peer->addr, &in->sin6_addr, 16);
-	}
-	return sizeof(*peer);
-}
-
-void conn_accepted(int fd, const struct sockaddr *addr, const socklen_t *len)
+void conn_accepted(int fd)
 {
 	boot_activate();
-	struct ring *r = boot_ring();
-	if (!r || !boot_own_process())
+	if (!boot_has_ring())
 		return;
 	if ((uint32_t)fd >= CONN_MAX) {
 		boot_count_unwatched();
@@ -120,25 +102,17 @@ void conn_accepted(int fd, const struct sockaddr *addr, const socklen_t *len)
 	}
 	struct conn_mark mark = mark_of(fd);
 	struct conn_slot *slot = &conn_slots[mark.fd];
-	if (mark.generation) {
+	if (state_of(mark.fd)) {
 		/* The kernel gave out a descriptor that we take for open: it was closed behind our
 		 * back (libuv, or a libc function that closes without the hooked name). */
 		set_state(mark.fd, CONN_UNWATCHED);
-		put_control(r, WIRE_CLOSE, mark, 0,
+		put_control(WIRE_CLOSE, mark, 0,
 			    __atomic_load_n(&slot->out_bytes, __ATOMIC_RELAXED));
 	}
 	__atomic_store_n(&slot->in_bytes, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->out_bytes, 0, __ATOMIC_RELAXED);
-	uint32_t generation = __atomic_add_fetch(&slot->generation, 1, __ATOMIC_RELAXED);
-	struct wire_peer peer;
-	size_t peer_bytes = peer_of(&peer, addr, len);
-	struct ring_note note = {
-		.type = WIRE_OPEN,
-		.fd = mark.fd,
-		.generation = generation,
-		.time_ns = boot_now_ns(),
-	};
-	ring_put_control(r, &note, &peer, peer_bytes);
+	mark.generation = __atomic_add_fetch(&slot->generation, 1, __ATOMIC_RELAXED);
+	put_control(WIRE_OPEN, mark, 0, 0);
 	set_state(mark.fd, CONN_NEW);
 }
 
@@ -146,7 +120,7 @@ void conn_shut(int fd, int how)
 {
 	struct conn_mark mark = mark_of(fd);
 	if (mark.generation && boot_own_process())
-		put_control(boot_ring(), WIRE_SHUT, mark, (unsigned)how, 0);
+		put_control(WIRE_SHUT, mark, (unsigned)how, 0);
 }
 
 void conn_closing(int fd)
@@ -158,7 +132,7 @@ void conn_closing(int fd)
 	 * get it, and what we cleared then would be its entry. */
 	uint64_t out = __atomic_load_n(&conn_slots[mark.fd].out_bytes, __ATOMIC_RELAXED);
 	set_state(mark.fd, CONN_UNWATCHED);
-	put_control(boot_ring(), WIRE_CLOSE, mark, 0, out);
+	put_control(WIRE_CLOSE, mark, 0, out);
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------- */
@@ -199,7 +173,7 @@ static bool begins_like_http(const struct iovec *iov, size_t moved)
 }
 
 /* Decides by the first bytes of a connection; false if it is not to be watched any longer. */
-static bool sort_out(struct ring *r, struct conn_mark mark, const struct iovec *iov, size_t moved)
+static bool sort_out(struct conn_mark mark, const struct iovec *iov, size_t moved)
 {
 	if (begins_like_http(iov, moved)) {
 		set_state(mark.fd, CONN_HTTP);
@@ -207,7 +181,7 @@ static bool sort_out(struct ring *r, struct conn_mark mark, const struct iovec *
 	}
 	bool tls = byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03);
 	set_state(mark.fd, CONN_UNWATCHED);
-	put_control(r, WIRE_OPAQUE, mark, tls ? WIRE_OPAQUE_TLS : WIRE_OPAQUE_OTHER, 0);
+	put_control(WIRE_OPAQUE, mark, tls ? WIRE_OPAQUE_TLS : WIRE_OPAQUE_OTHER, 0);
 	return false;
 }
 
@@ -224,7 +198,7 @@ static void note_failure(struct conn_mark mark)
 	case ENETUNREACH:
 	case ENETDOWN:
 		mark.time_ns = boot_now_ns();
-		put_control(boot_ring(), WIRE_FAIL, mark, (unsigned)error, 0);
+		put_control(WIRE_FAIL, mark, (unsigned)error, 0);
 	}
 }
 
@@ -238,7 +212,7 @@ static void put_data(enum wire_type type, struct conn_mark mark, const struct io
 		.time_ns = mark.time_ns,
 		.offset = __atomic_fetch_add(stream, moved, __ATOMIC_RELAXED),
 	};
-	ring_put_data(boot_ring(), &note, iov, moved);
+	ring_put_data(&boot_ring, &note, iov, moved);
 }
 
 void conn_after_read(struct conn_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
@@ -253,7 +227,7 @@ void conn_after_read(struct conn_mark mark, const struct iovec *iov, ssize_t mov
 		note_failure(mark);
 	} else if (moved == 0) {
 		if (asked)
-			put_control(boot_ring(), WIRE_EOF, mark, 0,
+			put_control(WIRE_EOF, mark, 0,
 				    __atomic_load_n(&slot->in_bytes, __ATOMIC_RELAXED));
 	} else if (flags & MSG_PEEK) {
 		return; /* they will be read again */
@@ -262,8 +236,7 @@ void conn_after_read(struct conn_mark mark, const struct iovec *iov, ssize_t mov
 		__atomic_fetch_add(&slot->in_bytes, (uint64_t)moved, __ATOMIC_RELAXED);
 	} else {
 		mark.time_ns = boot_now_ns();
-		if (state_of(mark.fd) != CONN_NEW ||
-		    sort_out(boot_ring(), mark, iov, (size_t)moved))
+		if (state_of(mark.fd) != CONN_NEW || sort_out(mark, iov, (size_t)moved))
 			put_data(WIRE_IN, mark, iov, (size_t)moved, &slot->in_bytes);
 	}
 }
@@ -278,7 +251,7 @@ void conn_after_write(struct conn_mark mark, const struct iovec *iov, ssize_t mo
 		if (state_of(mark.fd) == CONN_NEW) {
 			/* HTTP servers do not speak first. */
 			set_state(mark.fd, CONN_UNWATCHED);
-			put_control(boot_ring(), WIRE_OPAQUE, mark, WIRE_OPAQUE_OTHER, 0);
+			put_control(WIRE_OPAQUE, mark, WIRE_OPAQUE_OTHER, 0);
 			return;
 		}
 		put_data(WIRE_OUT, mark, iov, (size_t)moved, &conn_slots[mark.fd].out_bytes);

@@ -59,8 +59,9 @@ void conn_after_read(struct conn_mark mark, const struct iovec *iov, ssize_t mov
 		     int flags);
 void conn_after_write(struct conn_mark mark, const struct iovec *iov, ssize_t moved, int flags);
 
-/* accept returned `fd`; `addr` is what it told the server, or NULL. */
-void conn_accepted(int fd, const struct sockaddr *addr, const socklen_t *len);
+/* accept returned `fd`. What it told of the peer is not looked at: how large the server's buffer for it
+ * is could only be read before the call, when the pointer may still be a bad one. */
+void conn_accepted(int fd);
 /* shutdown(fd, how) succeeded on a watched descriptor. */
 void conn_shut(int fd, int how);
 /* close(fd) is about to be called on a watched descriptor. */

@@ -46,7 +46,7 @@ HOOK(int, accept, (int fd, struct sockaddr *addr, socklen_t *len))
 		return shim_real.accept(fd, addr, len);
 	int result = shim_real.accept(fd, addr, len);
 	if (result >= 0)
-		conn_accepted(result, addr, len);
+		conn_accepted(result);
 	return result;
 }
 
@@ -56,7 +56,7 @@ HOOK(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags))
 		return shim_real.accept4(fd, addr, len, flags);
 	int result = shim_real.accept4(fd, addr, len, flags);
 	if (result >= 0)
-		conn_accepted(result, addr, len);
+		conn_accepted(result);
 	return result;
 }
 

@@ -99,18 +99,16 @@ static void publish(struct wire_record *rec, uint32_t length)
 	__atomic_store_n(&rec->length, length, __ATOMIC_RELEASE);
 }
 
-void ring_put_control(struct ring *r, const struct ring_note *note, const void *bytes, size_t count)
+void ring_put_control(struct ring *r, const struct ring_note *note)
 {
 	uint32_t n = note->fd & (r->lanes - 1);
-	uint32_t length = aligned(WIRE_RECORD_BYTES + count);
-	struct wire_record *rec = reserve(r, n, length, 0);
+	struct wire_record *rec = reserve(r, n, WIRE_RECORD_BYTES, 0);
 	if (!rec) {
 		count_drop(ring_lane(r, n), 0, true);
 		return;
 	}
-	fill(rec, note, length, count);
-	text_bytes(rec + 1, bytes, count);
-	publish(rec, length);
+	fill(rec, note, WIRE_RECORD_BYTES, 0);
+	publish(rec, WIRE_RECORD_BYTES);
 }
 
 /* A place in an iovec list. */
@@ -121,40 +119,48 @@ struct gather {
 
 static void gather_copy(struct gather *g, uint8_t *to, size_t count)
 {
-	while (count) {
+	for (;;) {
+		const uint8_t *from = (const uint8_t *)g->iov->iov_base + g->skip;
 		size_t here = g->iov->iov_len - g->skip;
-		if (here > count) { /* it ends in this buffer */
-			text_bytes(to, (const uint8_t *)g->iov->iov_base + g->skip, count);
+		if (here >= count) { /* it ends in this buffer */
+			text_bytes(to, from, count);
 			g->skip += count;
 			return;
 		}
-		size_t n = here;
-		text_bytes(to, (const uint8_t *)g->iov->iov_base + g->skip, n);
-		to += n;
-		count -= n;
+		text_bytes(to, from, here);
+		to += here;
+		count -= here;
 		g->iov++;
 		g->skip = 0;
 	}
 }
 
+/* One record of `count` bytes; false if the lane is full. */
+static bool put_piece(struct ring *r, const struct ring_note *note, struct gather *from,
+		      size_t count)
+{
+	uint32_t length = aligned(WIRE_RECORD_BYTES + count);
+	struct wire_record *rec = reserve(r, note->fd & (r->lanes - 1), length, WIRE_LANE_RESERVE);
+	if (!rec)
+		return false;
+	fill(rec, note, length, count);
+	gather_copy(from, (uint8_t *)(rec + 1), count);
+	publish(rec, length);
+	return true;
+}
+
 void ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
 		   size_t total)
 {
-	uint32_t n = note->fd & (r->lanes - 1);
 	struct gather from = {iov, 0};
 	struct ring_note part = *note;
 	while (total) {
 		size_t count = total < WIRE_PAYLOAD_MAX ? total : WIRE_PAYLOAD_MAX;
-		uint32_t length = aligned(WIRE_RECORD_BYTES + count);
-		struct wire_record *rec = reserve(r, n, length, WIRE_LANE_RESERVE);
-		if (!rec) {
+		if (!put_piece(r, &part, &from, count)) {
 			/* What follows of this call would find the lane full as well. */
-			count_drop(ring_lane(r, n), total, false);
+			count_drop(ring_lane(r, note->fd & (r->lanes - 1)), total, false);
 			return;
 		}
-		fill(rec, &part, length, count);
-		gather_copy(&from, (uint8_t *)(rec + 1), count);
-		publish(rec, length);
 		part.offset += count;
 		total -= count;
 	}

@@ -33,10 +33,8 @@ struct ring_note {
 	uint64_t offset;
 };
 
-/* One record without stream bytes, or with `bytes` (at most WIRE_PAYLOAD_MAX) of payload. It may use
- * the lane's reserve. */
-void ring_put_control(struct ring *r, const struct ring_note *note, const void *bytes,
-		      size_t count);
+/* One record without stream bytes. It may use the lane's reserve. */
+void ring_put_control(struct ring *r, const struct ring_note *note);
 
 /* The first `total` bytes of an iovec list as one or more records of at most WIRE_PAYLOAD_MAX bytes;
  * note->offset is that of the first byte. What does not fit is dropped and counted. */

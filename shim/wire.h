@@ -90,7 +90,7 @@
 /* Record types. "In" is what the server read, "out" what it wrote. */
 enum wire_type {
 	WIRE_PAD = 1,  /* fills the end of the circle; only its first 8 bytes exist */
-	WIRE_OPEN = 2, /* accept returned; payload: struct wire_peer if the server asked for it */
+	WIRE_OPEN = 2, /* accept returned */
 	WIRE_IN = 3,   /* payload: bytes read; time_ns after the call returned */
 	WIRE_OUT = 4,  /* payload: bytes written; time_ns before the call was made */
 	WIRE_EOF = 5,  /* a read returned 0: the client sends no more; offset = bytes read in all */
@@ -155,14 +155,6 @@ struct wire_record {
 	/* 24 */ uint64_t offset;     /* IN, OUT: of the payload's first byte in its stream */
 };
 
-/* Payload of WIRE_OPEN, as the server's own accept call was told. */
-struct wire_peer {
-	/* 0 */ uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
-	/* 2 */ uint16_t port;	  /* host byte order; 0 for AF_UNIX */
-	/* 4 */ uint8_t addr[16]; /* network byte order, 4 or 16 bytes used */
-	/* 20 */ uint32_t reserved;
-};
-
 _Static_assert(sizeof(struct wire_header) == WIRE_HEADER_BYTES, "header layout");
 _Static_assert(offsetof(struct wire_header, program) == 128, "header layout");
 _Static_assert(offsetof(struct wire_header, resource_attributes) == 512, "header layout");
@@ -171,7 +163,6 @@ _Static_assert(sizeof(struct wire_lane) == WIRE_LANE_HEADER_BYTES, "lane layout"
 _Static_assert(offsetof(struct wire_lane, dropped_records) == 64, "lane layout");
 _Static_assert(offsetof(struct wire_lane, tail) == 128, "lane layout");
 _Static_assert(sizeof(struct wire_record) == WIRE_RECORD_BYTES, "record layout");
-_Static_assert(sizeof(struct wire_peer) == 24, "peer layout");
 
 /* Bytes of a whole ring file. */
 static inline size_t wire_file_bytes(uint32_t lanes, uint32_t lane_bytes)

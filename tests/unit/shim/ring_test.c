@@ -58,7 +58,7 @@ static void put(struct fixture *f, uint32_t fd, const char *bytes, size_t n, uin
 static void control(struct fixture *f, uint32_t fd)
 {
 	struct ring_note note = {.type = WIRE_CLOSE, .fd = fd, .generation = 1};
-	ring_put_control(&f->ring, &note, NULL, 0);
+	ring_put_control(&f->ring, &note);
 }
 
 /* The example that wire.h works in hex. */
