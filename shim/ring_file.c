@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #define RING_SEQUENCE_MAX 1000u /* images of one process: exec keeps pid and start time */
@@ -111,12 +112,27 @@ static int create_file(int dir, struct wire_header *id)
 	return -EEXIST;
 }
 
+/* What a ring may take: an eighth of what is free. The server wants /dev/shm for itself (NCCL, the
+ * queues between vLLM's processes), and a container's has 64 MB. */
+static uint64_t fair_share(int fd)
+{
+	struct statfs fs; /* the kernel's layout is the libc's on both architectures */
+	if (sys2(SYS_fstatfs, fd, &fs) < 0 || fs.f_bsize <= 0)
+		return 0;
+	if (fs.f_blocks == 0) /* no limit is set */
+		return UINT64_MAX;
+	return (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / 8;
+}
+
 /* Allocates as much as there is: halves the lanes until they fit. 0 or a negative errno. */
 static int allocate(int fd, struct wire_header *id)
 {
 	long err = -ENOSPC;
+	uint64_t share = fair_share(fd);
 	for (; id->lane_bytes >= WIRE_LANE_BYTES_MIN; id->lane_bytes /= 2) {
 		size_t bytes = wire_file_bytes(id->lanes, id->lane_bytes);
+		if (bytes > share)
+			continue;
 		err = sys4(SYS_fallocate, fd, 0, 0, bytes);
 		if (err != -ENOSPC && err != -EDQUOT && err != -ENOMEM)
 			return (int)err;
