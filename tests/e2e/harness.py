@@ -130,6 +130,8 @@ class Run:
 
     def start(self, way: Way, endpoint: str, **more: str) -> "Run":
         command, variables = way(self.server.command)
+        if isinstance(self.server.address, str):
+            Path(self.server.address).unlink(missing_ok=True)
         self.environment = clean_environment() | {
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_METRIC_EXPORT_INTERVAL": str(INTERVAL_MS),

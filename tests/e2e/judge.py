@@ -28,17 +28,32 @@ def labels_with_status(o: Outcome, provider: str) -> Labels:
     return labels(o, provider) | frozenset(status.items())
 
 
+NAMES = (
+    "requests_total",
+    "request_duration_seconds",
+    "tokens_per_second",
+    "inference_duration_seconds",
+    "time_to_first_token_seconds",
+)
+
+
+def recorded(name: str, o: Outcome, provider: str) -> Labels | None:
+    """The attribute set under which a call is recorded in a metric, if it is."""
+    if not o.call.counted:
+        return None
+    if name in ("requests_total", "request_duration_seconds"):
+        return labels_with_status(o, provider)
+    if name == "time_to_first_token_seconds":
+        return labels(o, provider) if o.streams and o.content_ns else None
+    if o.error or (name == "tokens_per_second" and not o.output_tokens):
+        return None
+    return labels(o, provider)
+
+
 def tally(outcomes: list[Outcome], provider: str) -> dict[str, Counter[Labels]]:
     """How often each metric was to be recorded, by attribute set."""
-    counted = [o for o in outcomes if o.call.counted]
-    good = [o for o in counted if not o.error]
-    requests = Counter(labels_with_status(o, provider) for o in counted)
     return {
-        "requests_total": requests,
-        "request_duration_seconds": requests,
-        "tokens_per_second": Counter(labels(o, provider) for o in good if o.output_tokens),
-        "inference_duration_seconds": Counter(labels(o, provider) for o in good),
-        "time_to_first_token_seconds": Counter(labels(o, provider) for o in counted if o.streams and o.content_ns),
+        name: Counter(found for o in outcomes if (found := recorded(name, o, provider)) is not None) for name in NAMES
     }
 
 

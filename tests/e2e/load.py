@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from client import Address, Connection, Reader, Response, request
+from client import Address, Connection, Reader, Response, request  # noqa: F401
 
 CHAT, COMPLETION, NATIVE = "/v1/chat/completions", "/v1/completions", "/completion"
 ENDPOINT = {CHAT: "chat_completion", COMPLETION: "completion", NATIVE: "completion"}

@@ -219,7 +219,7 @@ class OtlpReceiver:
     """The judge behind a socket on 127.0.0.1. `bare` answers as llama-stack's test collector does:
     HTTP/1.0, no length, no body, and the connection closed."""
 
-    def __init__(self, bare: bool = False) -> None:
+    def __init__(self, bare: bool = False, port: int = 0) -> None:
         self.judge = Judge()
         self.lock = threading.Lock()
         self.bodies: list[bytes] = []
@@ -242,7 +242,7 @@ class OtlpReceiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

@@ -5,6 +5,7 @@ It speaks OpenAI's chat and completions and llama.cpp's native completion. A req
     events            how many content events (8)
     first_delay_ms    before the first content event (2)
     delay_ms          before each further one (0)
+    say               what its events say, before their number (various)
     kind              content, reasoning or tool: what the deltas of a chat carry (content)
     role              whether a chat's stream begins with a role chunk without content (true)
     usage             whether usage is reported (true; on streams stream_options.include_usage too)
@@ -39,11 +40,6 @@ def stamp() -> str:
     return f"{time.monotonic_ns():020d}"
 
 
-def word(n: int) -> str:
-    # An event with a newline, a quote and a character of four bytes in it now and then.
-    return (" tok", ' "q"', "\n", " \U0001f600", " z\u00fcrich")[n % 5] + str(n)
-
-
 class Truncated(Exception):
     """Leaves the application with the response half sent: the server breaks the connection off."""
 
@@ -68,13 +64,18 @@ class Reply:
             "prompt_tokens_details": {"cached_tokens": 3},
         }
 
+    def word(self, n: int) -> str:
+        # An event with a newline, a quote or a character of four bytes in it now and then.
+        various = (" tok", ' "q"', "\n", " \U0001f600", " z\u00fcrich")[n % 5]
+        return self.script.get("say", various) + str(n)
+
     def delta(self, n: int) -> dict[str, Any]:
         kind = self.script.get("kind", "content")
         if kind == "reasoning":
-            return {"reasoning_content": word(n)}
+            return {"reasoning_content": self.word(n)}
         if kind == "tool":
-            return {"tool_calls": [{"index": 0, "function": {"arguments": word(n)}}]}
-        return {"content": word(n)}
+            return {"tool_calls": [{"index": 0, "function": {"arguments": self.word(n)}}]}
+        return {"content": self.word(n)}
 
     def chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         kind = "chat.completion.chunk" if self.api == "chat" else "text_completion"
@@ -82,10 +83,10 @@ class Reply:
 
     def content_event(self, n: int) -> dict[str, Any]:
         if self.api == "native":
-            return {"index": 0, "content": word(n), "tokens": [n], "stop": False}
+            return {"index": 0, "content": self.word(n), "tokens": [n], "stop": False}
         if self.api == "chat":
             return self.chunk([{"index": 0, "delta": self.delta(n), "finish_reason": None}])
-        return self.chunk([{"index": 0, "text": word(n), "finish_reason": None}])
+        return self.chunk([{"index": 0, "text": self.word(n), "finish_reason": None}])
 
     def final_events(self) -> list[dict[str, Any]]:
         if self.api == "native":
@@ -133,7 +134,7 @@ class Reply:
         await self.send({"type": "http.response.body", "body": done})
 
     def whole(self) -> dict[str, Any]:
-        text = "".join(word(n) for n in range(self.events))
+        text = "".join(self.word(n) for n in range(self.events))
         if self.api == "native":
             whole: dict[str, Any] = {"content": text, "stop": True, "model": self.model}
             return whole | ({"tokens_predicted": self.tokens} if self.with_usage else {})

@@ -1,0 +1,182 @@
+"""The agent may be killed, stopped, started again, or have nobody to send to: the server's clients never
+see it, and what was lost is counted."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import harness
+import judge
+import load
+import pytest
+from otlp_receiver import OtlpReceiver
+
+EXTERNAL = {"INFERWIRE_AGENT": "external"}
+
+
+@pytest.fixture
+def agents() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts agents by hand; ends those that are left."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(run: harness.Run, **more: str) -> subprocess.Popen[bytes]:
+        agent = subprocess.Popen([str(harness.AGENT)], env=run.environment | more, stderr=subprocess.PIPE)
+        started.append(agent)
+        harness.wait_for("the agent has the lock", run.agent_runs)
+        return agent
+
+    yield start
+    for agent in started:
+        if agent.poll() is None:
+            agent.kill()
+        agent.wait()
+        if agent.stderr:
+            agent.stderr.close()
+
+
+class Load(threading.Thread):
+    """A load in the background; `result` has what the clients got, or fails as they failed."""
+
+    def __init__(self, run: harness.Run, n: int, seed: int) -> None:
+        super().__init__()
+        self.address, self.plan = run.server.address, load.scripted_plan(n, seed)
+        self.outcomes: list[load.Outcome] = []
+        self.failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.outcomes = load.run(self.address, self.plan)
+        except BaseException as e:
+            self.failure = e
+
+    def result(self) -> list[load.Outcome]:
+        self.join()
+        if self.failure:
+            raise self.failure
+        return self.outcomes
+
+
+def logged(run: harness.Run, outcomes: list[load.Outcome]) -> list[dict[str, object]]:
+    sizes = {len(o.call.body) for o in outcomes if o.call.counted}
+    return [c for c in run.calls() if c["request_bytes"] in sizes]
+
+
+def sum_of(receiver: OtlpReceiver, name: str) -> int:
+    return sum(v for v in receiver.totals(name).values())
+
+
+def test_killed_under_load_and_started_again(watch, agents, receiver: OtlpReceiver) -> None:
+    run = watch(harness.uvicorn("uvloop", "httptools")).start(harness.preloaded, receiver.endpoint, **EXTERNAL)
+    first = agents(run)
+    before = Load(run, 600, seed=11)
+    time.sleep(0.5)
+    first.kill()
+    first.wait()
+    before.result()  # no client saw anything
+
+    agents(run)
+    calls_before = len(run.calls())
+    after = load.run(run.server.address, load.scripted_plan(100, seed=12))
+    run.stop()
+    judge.check_call_log(run.calls()[calls_before:][-sum(o.call.counted for o in after):], after, "scripted")
+    assert receiver.violations() == []
+    total = sum(o.call.counted for o in [*before.outcomes, *after])
+    assert sum(o.call.counted for o in after) <= sum_of(receiver, judge.PREFIX + "requests_total") <= total
+
+
+def test_stopped_under_load(watch, agents, receiver: OtlpReceiver) -> None:
+    small = {"INFERWIRE_RING_BYTES": str(4 * 65536)}
+    run = watch(harness.uvicorn("asyncio", "h11")).start(harness.preloaded, receiver.endpoint, **EXTERNAL, **small)
+    agent = agents(run)
+    agent.send_signal(signal.SIGSTOP)
+    during = load.run(run.server.address, load.scripted_plan(300, seed=13))
+    agent.send_signal(signal.SIGCONT)
+    time.sleep(1)
+    after = load.run(run.server.address, load.scripted_plan(100, seed=14))
+    run.stop()
+
+    assert sum_of(receiver, "inferwire.records.dropped") > 0
+    assert receiver.violations() == []
+    # What came after is as exact as ever; of what did not fit, nothing was invented.
+    lines = run.calls()
+    tail = lines[-sum(o.call.counted for o in after) :]
+    judge.check_call_log(tail, after, "scripted")
+    assert len(lines) <= sum(o.call.counted for o in [*during, *after])
+    assert not any(judge.counts(receiver, "concurrent_requests").values())
+
+
+def test_the_server_dies(watch, receiver: OtlpReceiver) -> None:
+    run = watch(harness.uvicorn("uvloop", "httptools")).start(harness.preloaded, receiver.endpoint)
+    outcomes = load.run(run.server.address, load.scripted_plan(50, seed=15))
+    script = {"events": 2000, "delay_ms": 5}
+    bodies = [load.sized({"model": "tiny-a", "stream": True, "script": script}, 5000 + n) for n in range(3)]
+    open_ones = [load.Call(load.CHAT, body, "tiny-a", True, error="server_crash") for body in bodies]
+    connections = [load.Connection(run.server.address) for _ in open_ones]
+    for connection, call in zip(connections, open_ones):
+        response = connection.send(load.request("POST", call.path, call.body))
+        assert connection.sock
+        reader = load.Reader(connection.sock, response)
+        while len(response.events) < 3:
+            assert reader.receive()
+    run.stop(signal.SIGKILL)
+
+    crashed = [c for c in run.calls() if c["error_type"] == "server_crash"]
+    assert sorted(c["request_bytes"] for c in crashed) == [5000, 5001, 5002]
+    total = sum(o.call.counted for o in outcomes) + len(open_ones)
+    assert sum_of(receiver, judge.PREFIX + "requests_total") == total
+    assert not any(judge.counts(receiver, "concurrent_requests").values())
+    assert receiver.violations() == []
+    for connection in connections:
+        connection.close()
+
+
+def test_a_second_agent_says_so(watch, agents, receiver: OtlpReceiver) -> None:
+    run = watch(harness.uvicorn("asyncio", "h11")).start(harness.preloaded, receiver.endpoint, **EXTERNAL)
+    first = agents(run)
+    second = subprocess.run([str(harness.AGENT)], env=run.environment, capture_output=True, text=True, timeout=10)
+    assert str(run.directory) in second.stderr and len(second.stderr.splitlines()) == 1, second.stderr
+    assert first.poll() is None
+    run.stop()
+    assert first.wait(10) == 0
+
+
+def test_a_receiver_that_hangs(watch) -> None:
+    """It takes connections and never answers: the server and its clients are as fast, and the end waits
+    no longer than the export may take."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as deaf:
+        endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        limits = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500", "OTEL_METRIC_EXPORT_TIMEOUT": "1000"}
+        run = watch(harness.uvicorn("uvloop", "httptools")).start(harness.preloaded, endpoint, **limits)
+        outcomes = load.run(run.server.address, load.scripted_plan(200, seed=16))
+        began = time.monotonic()
+        run.stop()
+        assert time.monotonic() - began < 8
+        judge.check_call_log(run.calls(), outcomes, "scripted")
+
+
+def test_a_receiver_that_comes_late(watch) -> None:
+    """Cumulative sums: who was not there for the first exports misses nothing."""
+    port = harness.free_port()
+    run = watch(harness.uvicorn("asyncio", "h11")).start(harness.preloaded, f"http://127.0.0.1:{port}")
+    outcomes = load.run(run.server.address, load.scripted_plan(100, seed=17))
+    time.sleep(1)
+    receiver = OtlpReceiver(port=port)
+    run.stop()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
+    receiver.close()
+
+
+def test_workers_are_processes_of_their_own(watch, receiver: OtlpReceiver) -> None:
+    """Two workers accept from one inherited socket: each is a resource of its own, and the sums are right."""
+    server = harness.uvicorn("uvloop", "httptools", "--workers", "2")
+    run = watch(server).start(harness.preloaded, receiver.endpoint)
+    outcomes = load.run(run.server.address, load.scripted_plan(200, seed=18))
+    run.stop()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
+    assert len({c["pid"] for c in run.calls()}) == 2
+    assert os.getpid() not in {c["pid"] for c in run.calls()}
