@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / folder) for folder in ("e2e", "receivers", "servers")]
 
-import harness  # noqa: E402
-import judge  # noqa: E402
-import load  # noqa: E402
-import otlp_receiver  # noqa: E402
-import real  # noqa: E402
-import tiny_model  # noqa: E402
-from queries import ORIGIN  # noqa: E402
+import harness
+import judge
+import load
+import otlp_receiver
+import real
+import tiny_model
+from queries import ORIGIN
 
 NAMES = [name.removeprefix(otlp_receiver.PREFIX) for name in otlp_receiver.INSTRUMENTS]
 COLUMNS = ["model", "provider", "endpoint_type", "stream", "status", "error_type"]
@@ -83,7 +83,9 @@ class Queried:
         self.collector = real.Collector(home)
         self.prometheus = real.Prometheus(home, self.collector)
         self.endpoint = self.collector.endpoint
-        self.title = f"OpenTelemetry Collector at {self.endpoint}, scraped by Prometheus at {self.prometheus.url}"
+        self.title = (
+            f"OpenTelemetry Collector at {self.endpoint}, scraped by Prometheus at {self.prometheus.url}"
+        )
         self.loads = 2  # `rate` needs every series twice
 
     def read(self, name: str) -> dict[Key, Value]:

@@ -97,7 +97,9 @@ class Reader:
         while (end := self.r.body.find(b"\n\n", self.seen)) >= 0:
             event = self.r.body[self.seen : end].decode(errors="replace")
             self.seen = end + 2
-            data = "\n".join(line[5:].removeprefix(" ") for line in event.split("\n") if line.startswith("data:"))
+            data = "\n".join(
+                line[5:].removeprefix(" ") for line in event.split("\n") if line.startswith("data:")
+            )
             if data:
                 self.r.events.append((self.r.end_ns, data))
 
@@ -198,7 +200,9 @@ class Connection:
         return self.finish(Reader(self.sock, response))
 
 
-def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, chunked: bool = False) -> list[bytes]:
+def request(
+    method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, chunked: bool = False
+) -> list[bytes]:
     """The head and the body, as the parts they are to be sent in."""
     lines = [f"{method} {path} HTTP/1.1", "host: test"]
     lines += [f"{k}: {v}" for k, v in (headers or {}).items()]

@@ -72,7 +72,16 @@ def llama_cpp() -> Server:
 
 def uvicorn(loop: str, http: str, *more: str) -> Server:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "asgi_app:app", "--app-dir", str(SERVERS), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "asgi_app:app",
+        "--app-dir",
+        str(SERVERS),
+        "--port",
+        str(port),
+    ]
     command += ["--loop", loop, "--http", http, "--log-level", "critical", *more]
     return Server(f"uvicorn-{loop}", command, port, "scripted", is_scripted=True)
 
@@ -143,7 +152,11 @@ class Run:
             self.environment["INFERWIRE_PROVIDER"] = self.server.provider
         with open(self.output, "ab") as out:
             self.process = subprocess.Popen(
-                command, env=self.environment | variables | more, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                command,
+                env=self.environment | variables | more,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
             )
         wait_for(f"{self.server.name} listens", self.is_ready, 60)
         return self

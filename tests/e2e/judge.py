@@ -53,7 +53,8 @@ def recorded(name: str, o: Outcome, provider: str) -> Labels | None:
 def tally(outcomes: list[Outcome], provider: str) -> dict[str, Counter[Labels]]:
     """How often each metric was to be recorded, by attribute set."""
     return {
-        name: Counter(found for o in outcomes if (found := recorded(name, o, provider)) is not None) for name in NAMES
+        name: Counter(found for o in outcomes if (found := recorded(name, o, provider)) is not None)
+        for name in NAMES
     }
 
 
@@ -134,7 +135,9 @@ def check_histograms(receiver: OtlpReceiver, calls: list[dict[str, Any]]) -> Non
             seconds(c, "received_ns", "first_token_ns") for c in calls if c["stream"] and c["first_token_ns"]
         ],
         "tokens_per_second": [
-            c["output_tokens"] / seconds(c, "received_ns", "last_token_ns") for c in good if c["output_tokens"]
+            c["output_tokens"] / seconds(c, "received_ns", "last_token_ns")
+            for c in good
+            if c["output_tokens"]
         ],
     }
     for name, recorded in values.items():
@@ -149,7 +152,9 @@ def check_histograms(receiver: OtlpReceiver, calls: list[dict[str, Any]]) -> Non
         assert abs(sum(p.sum for p in points) - sum(recorded)) < 1e-6 * max(1.0, sum(recorded)), name
 
 
-def check_all(receiver: OtlpReceiver, calls: list[dict[str, Any]], outcomes: list[Outcome], provider: str) -> None:
+def check_all(
+    receiver: OtlpReceiver, calls: list[dict[str, Any]], outcomes: list[Outcome], provider: str
+) -> None:
     check_metrics(receiver, outcomes, provider)
     check_call_log(calls, outcomes, provider)
     check_histograms(receiver, calls)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from client import Address, Connection, Reader, Response, request  # noqa: F401
+from client import Address, Connection, Reader, Response, request
 
 CHAT, COMPLETION, NATIVE = "/v1/chat/completions", "/v1/completions", "/completion"
 ENDPOINT = {CHAT: "chat_completion", COMPLETION: "completion", NATIVE: "completion"}
@@ -85,7 +85,9 @@ def parse(text: str | bytes) -> dict[str, Any]:
 def account(call: Call, response: Response, left: bool) -> Outcome:
     """Reads what the client got, as a client would."""
     o = Outcome(call, response, left)
-    documents = [(t, parse(d)) for t, d in response.events] if response.streams else [(0, parse(response.body))]
+    documents = (
+        [(t, parse(d)) for t, d in response.events] if response.streams else [(0, parse(response.body))]
+    )
     for received_ns, document in documents:
         usage, timings = document.get("usage"), document.get("timings")
         if usage:
@@ -208,7 +210,9 @@ def llama_cpp_plan(n: int, seed: int) -> list[Call]:
     plan: list[Call] = []
     while len(plan) < n:
         path = r.choices([CHAT, COMPLETION, NATIVE], [6, 3, 2])[0]
-        kind = r.choices(["whole", "stream", "stop", "leave", "bad", "unknown", "get"], [30, 45, 4, 7, 7, 4, 3])[0]
+        kind = r.choices(
+            ["whole", "stream", "stop", "leave", "bad", "unknown", "get"], [30, 45, 4, 7, 7, 4, 3]
+        )[0]
         fields: dict[str, Any] = {"model": "tiny.gguf", "seed": r.randrange(1000), "cache_prompt": False}
         said = " ".join(r.choices(["the", "wire", "byte", "of", "a"], k=r.randrange(1, 30)))
         fields |= {"messages": [{"role": "user", "content": said}]} if path == CHAT else {"prompt": said}
@@ -229,7 +233,9 @@ def llama_cpp_plan(n: int, seed: int) -> list[Call]:
             # Enough that the departure is noticed long before the end: a second of work and more.
             fields |= {"stream": True, "max_tokens": 1800, "n_predict": 1800, "ignore_eos": True}
             body = sized(fields, next(length))
-            plan.append(Call(path, body, "tiny.gguf", True, leave_after=r.randrange(1, 6), reset=r.random() < 0.5))
+            plan.append(
+                Call(path, body, "tiny.gguf", True, leave_after=r.randrange(1, 6), reset=r.random() < 0.5)
+            )
         elif kind == "bad":
             body = sized(fields, next(length))[:-1]
             plan.append(Call(path, body, "tiny.gguf", False, status=400, error="validation_error", **how))
@@ -272,7 +278,9 @@ def scripted_plan(n: int, seed: int) -> list[Call]:
             script["usage"] = r.random() < 0.6
             script["done"] = r.random() < 0.7
             script["delay_ms"] = r.choice([0, 0, 1])
-            script["kind"] = r.choice(["content", "content", "reasoning", "tool"]) if path == CHAT else "content"
+            script["kind"] = (
+                r.choice(["content", "content", "reasoning", "tool"]) if path == CHAT else "content"
+            )
         if kind == "status":
             status, error = r.choice(list(ERRORS.items()))
             fields["stream"] = r.random() < 0.5

@@ -71,7 +71,9 @@ def sum_of(receiver: OtlpReceiver, name: str) -> int:
 
 
 def test_killed_under_load_and_started_again(watch, agents, receiver: OtlpReceiver) -> None:
-    run = watch(harness.uvicorn("uvloop", "httptools")).start(harness.preloaded, receiver.endpoint, **EXTERNAL)
+    run = watch(harness.uvicorn("uvloop", "httptools")).start(
+        harness.preloaded, receiver.endpoint, **EXTERNAL
+    )
     first = agents(run)
     before = Load(run, 600, seed=11)
     time.sleep(0.5)
@@ -83,7 +85,7 @@ def test_killed_under_load_and_started_again(watch, agents, receiver: OtlpReceiv
     calls_before = len(run.calls())
     after = load.run(run.server.address, load.scripted_plan(100, seed=12))
     run.stop()
-    judge.check_call_log(run.calls()[calls_before:][-sum(o.call.counted for o in after):], after, "scripted")
+    judge.check_call_log(run.calls()[calls_before:][-sum(o.call.counted for o in after) :], after, "scripted")
     assert receiver.violations() == []
     total = sum(o.call.counted for o in [*before.outcomes, *after])
     assert sum(o.call.counted for o in after) <= sum_of(receiver, judge.PREFIX + "requests_total") <= total
@@ -91,7 +93,9 @@ def test_killed_under_load_and_started_again(watch, agents, receiver: OtlpReceiv
 
 def test_stopped_under_load(watch, agents, receiver: OtlpReceiver) -> None:
     small = {"INFERWIRE_RING_BYTES": str(4 * 65536)}
-    run = watch(harness.uvicorn("asyncio", "h11")).start(harness.preloaded, receiver.endpoint, **EXTERNAL, **small)
+    run = watch(harness.uvicorn("asyncio", "h11")).start(
+        harness.preloaded, receiver.endpoint, **EXTERNAL, **small
+    )
     agent = agents(run)
     agent.send_signal(signal.SIGSTOP)
     during = load.run(run.server.address, load.scripted_plan(300, seed=13))
@@ -138,7 +142,9 @@ def test_the_server_dies(watch, receiver: OtlpReceiver) -> None:
 def test_a_second_agent_says_so(watch, agents, receiver: OtlpReceiver) -> None:
     run = watch(harness.uvicorn("asyncio", "h11")).start(harness.preloaded, receiver.endpoint, **EXTERNAL)
     first = agents(run)
-    second = subprocess.run([str(harness.AGENT)], env=run.environment, capture_output=True, text=True, timeout=10)
+    second = subprocess.run(
+        [str(harness.AGENT)], env=run.environment, capture_output=True, text=True, timeout=10
+    )
     assert str(run.directory) in second.stderr and len(second.stderr.splitlines()) == 1, second.stderr
     assert first.poll() is None
     run.stop()

@@ -28,7 +28,9 @@ def test_every_panel_has_data(observed, panel: str) -> None:
 
 
 def test_panels_ask_the_data_source_that_is_documented() -> None:
-    sources = [p["datasource"] for p in DASHBOARD["panels"]] + [v["datasource"] for v in DASHBOARD["templating"]["list"]]
+    sources = [p["datasource"] for p in DASHBOARD["panels"]] + [
+        v["datasource"] for v in DASHBOARD["templating"]["list"]
+    ]
     sources += [t["datasource"] for p in DASHBOARD["panels"] for t in p["targets"]]
     assert all(s == {"type": "prometheus", "uid": "prometheus"} for s in sources)
 

@@ -41,7 +41,9 @@ def strace(tmp_path: Path, environment: dict[str, str]) -> list[str]:
     """The system calls of the program's own part, in order, by process; without what differs each time."""
     out = tmp_path / "trace"
     command = ["strace", "-f", "-s", "200", "-o", str(out), sys.executable, "-S", "-E", "-c", PROGRAM]
-    done = subprocess.run(command, env=harness.clean_environment() | environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=harness.clean_environment() | environment, capture_output=True, text=True
+    )
     if "begin" not in done.stderr:
         pytest.skip(f"strace cannot trace here: {done.stderr[-200:]}")
     lines = [re.sub(r"^\d+ +", "", line) for line in out.read_text().splitlines()]
@@ -96,7 +98,9 @@ def test_programs_that_serve_nothing_leave_nothing(tmp_path: Path) -> None:
         "INFERWIRE_ENABLED": "1",
         "INFERWIRE_DIR": str(rings),
     }
-    script = "ls / | sort | wc -l; date; echo 'int x;' | cc -xc -c - -o /dev/null 2>/dev/null; env | grep -c PATH"
+    script = (
+        "ls / | sort | wc -l; date; echo 'int x;' | cc -xc -c - -o /dev/null 2>/dev/null; env | grep -c PATH"
+    )
     plain = subprocess.run(["/bin/sh", "-c", script], env=harness.clean_environment(), capture_output=True)
     under = subprocess.run(["/bin/sh", "-c", script], env=environment, capture_output=True)
     assert (under.returncode, under.stderr) == (plain.returncode, plain.stderr)

@@ -70,7 +70,9 @@ BREACHES: dict[str, Callable[[Any], Any]] = {
     "a counter as a double": lambda m: set_(point(m, "requests_total"), "as_double", 2.0),
     "stream as text": stream_as_text,
     "no status": lambda m: point(m, "requests_total").attributes.pop(),
-    "error without a type": lambda m: set_(point(m, "requests_total").attributes[4].value, "string_value", "error"),
+    "error without a type": lambda m: set_(
+        point(m, "requests_total").attributes[4].value, "string_value", "error"
+    ),
     "a bucket too few": lambda m: point(m, "request_duration_seconds").bucket_counts.pop(),
     "buckets and count": lambda m: set_(point(m, "request_duration_seconds"), "count", 3),
     "other bounds": lambda m: point(m, "request_duration_seconds").explicit_bounds.__setitem__(0, 0.005),

@@ -11,7 +11,12 @@ import pytest
 from client import Connection, request
 from otlp_receiver import OtlpReceiver
 
-PROMPT, ANSWER, SECRET, QUERY = "canary-of-a-prompt", "canary-of-an-answer", "canary-of-a-key", "canary-of-a-query"
+PROMPT, ANSWER, SECRET, QUERY = (
+    "canary-of-a-prompt",
+    "canary-of-an-answer",
+    "canary-of-a-key",
+    "canary-of-a-query",
+)
 CANARIES = [c.encode() for c in (PROMPT, ANSWER, SECRET, QUERY)]
 
 
@@ -40,7 +45,9 @@ def test_nothing_private_gets_out(watch, receiver: OtlpReceiver) -> None:
     assert len(run.calls()) == 20
     files = [f for folder in (run.directory, run.home) for f in folder.rglob("*") if f.is_file()]
     assert run.call_log in files
-    written = {str(f): f.read_bytes() for f in files} | {f"export {n}": b for n, b in enumerate(receiver.bodies)}
+    written = {str(f): f.read_bytes() for f in files} | {
+        f"export {n}": b for n, b in enumerate(receiver.bodies)
+    }
     assert receiver.bodies
     found = {name: canary for name, data in written.items() for canary in CANARIES if canary in data}
     assert found == {}
@@ -69,7 +76,11 @@ def test_the_agent_leaves_no_core(watch, receiver: OtlpReceiver, tmp_path: Path)
     home = tmp_path / "agent"
     home.mkdir()
     agent = subprocess.Popen(
-        [str(harness.AGENT)], env=run.environment, cwd=home, preexec_fn=unlimited_core, stderr=subprocess.DEVNULL
+        [str(harness.AGENT)],
+        env=run.environment,
+        cwd=home,
+        preexec_fn=unlimited_core,
+        stderr=subprocess.DEVNULL,
     )
     harness.wait_for("the agent has the lock", run.agent_runs)
     talk(run)

@@ -29,11 +29,21 @@ def expected(observed, name: str) -> dict[tuple[str, ...], int]:
     return {text(k): n for k, n in judge.tally(observed.outcomes, "scripted")[name].items()}
 
 
-@pytest.mark.parametrize("name", ["requests_total", "request_duration_seconds", "tokens_per_second",
-                                  "inference_duration_seconds", "time_to_first_token_seconds"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requests_total",
+        "request_duration_seconds",
+        "tokens_per_second",
+        "inference_duration_seconds",
+        "time_to_first_token_seconds",
+    ],
+)
 def test_counts_by_label(observed, name: str) -> None:
     series = name if name == "requests_total" else name + "_count"
-    found = {text(labels): value for labels, value in observed.prometheus.query("llama_stack_inference_" + series)}
+    found = {
+        text(labels): value for labels, value in observed.prometheus.query("llama_stack_inference_" + series)
+    }
     assert found == expected(observed, name)
 
 

@@ -11,7 +11,9 @@ STACKS = [("asyncio", "h11"), ("uvloop", "httptools")]
 
 
 @pytest.mark.parametrize("stack", STACKS, ids="+".join)
-def test_numbers_are_the_clients(watch, way: harness.Way, stack: tuple[str, str], receiver: OtlpReceiver) -> None:
+def test_numbers_are_the_clients(
+    watch, way: harness.Way, stack: tuple[str, str], receiver: OtlpReceiver
+) -> None:
     run = watch(harness.uvicorn(*stack)).start(way, receiver.endpoint)
     outcomes = load.run(run.server.address, load.scripted_plan(300, seed=2))
     run.stop()

@@ -9,8 +9,9 @@ import gzip
 import http.server
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -20,7 +21,27 @@ CUMULATIVE = 2
 COMMON = {"model": str, "provider": str, "endpoint_type": str, "stream": bool}
 STATUS = COMMON | {"status": str}
 DURATIONS = [0.01 * 2**n for n in range(17)]
-FIRST_TOKEN = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80]
+FIRST_TOKEN = [
+    0.001,
+    0.005,
+    0.01,
+    0.02,
+    0.04,
+    0.06,
+    0.08,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1,
+    2.5,
+    5,
+    7.5,
+    10,
+    20,
+    40,
+    80,
+]
 RATES = [1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000]
 
 
@@ -30,7 +51,7 @@ class Instrument:
     unit: str
     attributes: dict[str, type]
     monotonic: bool = False
-    bounds: list[float] | None = None
+    bounds: Sequence[float] | None = None
 
 
 INSTRUMENTS = {
@@ -58,7 +79,7 @@ class Series:
 
     start: int
     time: int
-    value: int | float | Histogram
+    value: float | Histogram
 
 
 @dataclass
@@ -149,14 +170,14 @@ class Judge:
             self.fault(f"{name}: start {point.start_time_unix_nano}, time {point.time_unix_nano}")
         if abs(point.time_unix_nano - time.time_ns()) > 60e9:
             self.fault(f"{name}: time {point.time_unix_nano} is not now")
-        value: int | float | Histogram
+        value: float | Histogram
         if kind == "histogram":
             value = self.histogram(name, point)
         else:
             value = getattr(point, point.WhichOneof("value") or "as_int")
             if point.WhichOneof("value") != "as_int" and name in INSTRUMENTS:
                 self.fault(f"{name}: {point.WhichOneof('value')} in place of as_int")
-            if value < 0:
+            if getattr(point, point.WhichOneof("value") or "as_int") < 0:
                 self.fault(f"{name}: {value} is negative")
         last = self.series.get(key)
         if last and rises:
@@ -175,8 +196,13 @@ class Judge:
         if bounds != sorted(set(bounds)):
             self.fault(f"{name}: bounds {bounds}")
         wanted = INSTRUMENTS.get(name)
-        if wanted and wanted.bounds and (
-            len(bounds) != len(wanted.bounds) or any(abs(a - b) > 1e-9 * b for a, b in zip(bounds, wanted.bounds))
+        if (
+            wanted
+            and wanted.bounds
+            and (
+                len(bounds) != len(wanted.bounds)
+                or any(abs(a - b) > 1e-9 * b for a, b in zip(bounds, wanted.bounds))
+            )
         ):
             self.fault(f"{name}: bounds {bounds}")
         if not point.HasField("sum"):
@@ -187,7 +213,7 @@ class Judge:
                 self.fault(f"{name}: sum {point.sum} of {point.count} between {point.min} and {point.max}")
         return Histogram(point.count, point.sum, buckets)
 
-    def successor(self, name: str, last: Series, point: Any, value: int | float | Histogram) -> None:
+    def successor(self, name: str, last: Series, point: Any, value: float | Histogram) -> None:
         if point.start_time_unix_nano != last.start:
             self.fault(f"{name}: the start of a series moved")
         if point.time_unix_nano <= last.time:
@@ -198,7 +224,7 @@ class Judge:
         elif value < last.value:  # type: ignore[operator]
             self.fault(f"{name}: a counter fell from {last.value} to {value}")
 
-    def totals(self, name: str) -> dict[Attributes, int | float | Histogram]:
+    def totals(self, name: str) -> dict[Attributes, float | Histogram]:
         """The last values of one metric by attribute set, summed over the resources."""
         sums: dict[Attributes, Any] = {}
         for (_, metric, attributes), series in [*self.before, *self.series.items()]:
@@ -209,7 +235,9 @@ class Judge:
                 sums[attributes] = series.value
             elif isinstance(series.value, Histogram):
                 buckets = [a + b for a, b in zip(was.buckets, series.value.buckets)]
-                sums[attributes] = Histogram(was.count + series.value.count, was.sum + series.value.sum, buckets)
+                sums[attributes] = Histogram(
+                    was.count + series.value.count, was.sum + series.value.sum, buckets
+                )
             else:
                 sums[attributes] = was + series.value
         return sums

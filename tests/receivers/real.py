@@ -81,7 +81,9 @@ class Collector(Program):
     def __init__(self, home: Path) -> None:
         http, grpc, self.page = free_ports(3)
         config = substituted(
-            "collector/config.yaml", home, {":4318": f":{http}", ":4317": f":{grpc}", ":9464": f":{self.page}"}
+            "collector/config.yaml",
+            home,
+            {":4318": f":{http}", ":4317": f":{grpc}", ":9464": f":{self.page}"},
         )
         super().__init__([str(BIN / "collector"), "--config", str(config)], home / "collector.log")
         self.endpoint = f"http://127.0.0.1:{http}"

@@ -21,7 +21,8 @@ digits: whoever reads it at the other end, or in between, must have it later.
 import asyncio
 import json
 import time
-from typing import Any, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -94,7 +95,7 @@ class Reply:
             if self.with_usage:
                 final |= {"tokens_predicted": self.tokens, "tokens_evaluated": INPUT_TOKENS}
             return [final]
-        end = {"delta": {}} if self.api == "chat" else {"text": ""}
+        end: dict[str, Any] = {"delta": {}} if self.api == "chat" else {"text": ""}
         events = [self.chunk([{"index": 0, **end, "finish_reason": "length"}])]
         if self.with_usage:
             events.append(self.chunk([], usage=self.usage()))
@@ -139,7 +140,11 @@ class Reply:
             whole: dict[str, Any] = {"content": text, "stop": True, "model": self.model}
             return whole | ({"tokens_predicted": self.tokens} if self.with_usage else {})
         if self.api == "chat":
-            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "length"}
+            choice = {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "length",
+            }
             kind = "chat.completion"
         else:
             choice = {"index": 0, "text": text, "finish_reason": "length"}

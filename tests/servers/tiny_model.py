@@ -13,7 +13,9 @@ import numpy as np
 
 WIDTH, BLOCKS, FEED_FORWARD, HEADS, CONTEXT = 64, 2, 128, 4, 2048
 # Bytes alone would make half of what it says invalid UTF-8, which llama.cpp holds back.
-WORDS = ["\u2581"] + [a + b + c for a in ("\u2581", "\u2581s", "t", "w") for b in "aeiou" for c in "bdlmnprst"]
+WORDS = ["\u2581"] + [
+    a + b + c for a in ("\u2581", "\u2581s", "t", "w") for b in "aeiou" for c in "bdlmnprst"
+]
 CHAT_TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
