@@ -186,7 +186,8 @@ def main() -> int:
     receiver: Decoded | Queried = Queried(home) if through_prometheus else Decoded()
     run = harness.Run(harness.llama_cpp(), rings, home)
     try:
-        print(f"server    {' '.join([str(harness.COMMAND), 'run --', *run.server.command])}")
+        command = " ".join([str(harness.COMMAND), "run --", *run.server.command])
+        print(f"server    {command.replace(f'{harness.ROOT}/', '')}")
         print(f"receiver  {receiver.title}")
         run.start(harness.by_command, receiver.endpoint)
         outcomes: list[load.Outcome] = []

@@ -25,7 +25,8 @@ class Response:
     closes: bool = False  # no further request on this connection
     send_ns: int = 0  # before the first byte of the request was sent
     sent_ns: int = 0  # before the last part of the request was sent
-    end_ns: int = 0  # after the last byte was received, or the end of the connection was seen
+    # After the last byte was received, or the end of the connection seen; or before the client left.
+    end_ns: int = 0
     # Each SSE event that was received whole: its data, and when its last byte was received.
     events: list[tuple[int, str]] = field(default_factory=list)
 

@@ -117,7 +117,9 @@ def check_moments(line: dict[str, Any], o: Outcome, where: dict[str, Any]) -> No
         assert o.content_stamps[-1] <= line["last_token_ns"], where
     if o.content_ns and not o.left:
         assert line["last_token_ns"] <= o.content_ns[-1], where
-    if not o.left:
+    if o.left:
+        assert r.end_ns <= line["ended_ns"], where
+    else:
         assert line["ended_ns"] <= r.end_ns, where
 
 

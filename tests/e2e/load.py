@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from client import Address, Connection, Reader, Response, request
+from client import Address, Connection, Reader, Response, now, request
 
 CHAT, COMPLETION, NATIVE = "/v1/chat/completions", "/v1/completions", "/completion"
 ENDPOINT = {CHAT: "chat_completion", COMPLETION: "completion", NATIVE: "completion"}
@@ -135,6 +135,8 @@ def make(connection: Connection, call: Call) -> Outcome:
     except BlockingIOError:
         pass
     left = not response.complete
+    if left:
+        response.end_ns = now()
     connection.close(reset=call.reset)
     return account(call, response, left)
 
@@ -186,10 +188,11 @@ def sized(fields: dict[str, Any], length: int) -> bytes:
 
 
 def lengths(random_: random.Random) -> Iterator[int]:
-    """Lengths of bodies, none twice; one in eight does not fit into one read of the server."""
+    """Lengths of bodies, none twice, and none one less than another; one in eight does not fit into one
+    read of the server."""
     n = 0
     while True:
-        n += 1
+        n += 2
         yield (100_000 if random_.random() < 0.125 else 1000) + n
 
 
