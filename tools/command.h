@@ -8,5 +8,10 @@
 enum { EXIT_USAGE = 2 }; /* wrong arguments, wrong configuration, nothing was started */
 
 int command_run(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_verify(int argc, char **argv);
+
+/* The server that `verify` watches: this very program, started anew. Not for people. */
+int command_verify_server(int argc, char **argv);
 
 #endif

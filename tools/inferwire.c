@@ -11,6 +11,9 @@ static const struct subcommand {
 	const char *summary; /* NULL: not for people */
 } subcommands[] = {
 	{"run", command_run, "start a server, watched"},
+	{"verify", command_verify, "prove that this installation works on this machine"},
+	{"status", command_status, "show what is being watched and exported"},
+	{"verify-server", command_verify_server, NULL},
 };
 
 static void print_help(void)
@@ -30,8 +33,10 @@ static void print_help(void)
 	     "  --version  show the version and exit\n"
 	     "\n"
 	     "EXAMPLES\n"
+	     "  inferwire verify\n"
 	     "  inferwire run -- llama-server -m model.gguf --port 8080\n"
-	     "  inferwire run --endpoint http://collector:4318 -- vllm serve MODEL");
+	     "  inferwire run --endpoint http://collector:4318 -- vllm serve MODEL\n"
+	     "  inferwire status");
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include "tools/agent_start.h"
 #include "tools/observe.h"
 #include "tools/places.h"
+#include "tools/preload.h"
 #include "tools/rings.h"
 #include "tools/supervise.h"
 
@@ -204,31 +205,6 @@ static int read_arguments(int argc, char **argv, struct request *q)
 	return 0;
 }
 
-/* What others preload stays, and stays first: allocators such as tcmalloc must. */
-static bool append_preload(const char *library)
-{
-	const char *old = getenv("LD_PRELOAD");
-	if (!old || !old[0])
-		return setenv("LD_PRELOAD", library, 1) == 0;
-	for (const char *p = old; *p;) {
-		size_t n = strcspn(p, " :");
-		const char *name = memrchr(p, '/', n);
-		name = name ? name + 1 : p;
-		if ((size_t)(p + n - name) == strlen("libinferwire.so") &&
-		    memcmp(name, "libinferwire.so", strlen("libinferwire.so")) == 0)
-			return true;
-		p += n + strspn(p + n, " :");
-	}
-	size_t room = strlen(old) + 1 + strlen(library) + 1;
-	char *both = malloc(room);
-	if (!both)
-		return false;
-	snprintf(both, room, "%s:%s", old, library);
-	bool done = setenv("LD_PRELOAD", both, 1) == 0;
-	free(both);
-	return done;
-}
-
 /* By OpenTelemetry's rule, a number that cannot be used is the default. We never wait without end. */
 static uint32_t export_wait_ms(void)
 {
@@ -301,7 +277,7 @@ int command_run(int argc, char **argv)
 		ret = prepare(&places, q.command, external);
 		if (ret)
 			return ret;
-		if (!append_preload(places.library) || setenv("INFERWIRE_ENABLED", "1", 1) != 0) {
+		if (!preload_append(places.library) || setenv("INFERWIRE_ENABLED", "1", 1) != 0) {
 			complain("cannot set the environment: %s", strerror(errno));
 			return EXIT_USAGE;
 		}

@@ -3,6 +3,8 @@
 STAND_IN_REFUSES    --check-config says this and fails
 STAND_IN_EXPORT_S   seconds that the export of a dead process takes (0.3)
 STAND_IN_LOG        a line for each start
+STAND_IN_VERIFY     export what `inferwire verify` expects of its own server's calls; a lie's name:
+                    with that wrong; "idle": do not run at all; "stay": do not end; "keep": leave the ring
 """
 import fcntl
 import os
@@ -10,6 +12,8 @@ import pathlib
 import struct
 import sys
 import time
+
+import stand_in_export
 
 
 def hold_lock(directory):
@@ -34,9 +38,12 @@ def main():
         if refusal:
             sys.exit(refusal)
         return
+    verify = os.environ.get("STAND_IN_VERIFY")
+    if verify == "idle":
+        return
     directory = pathlib.Path(os.environ["INFERWIRE_DIR"])
     try:
-        hold_lock(directory)
+        lock = hold_lock(directory)
     except OSError:
         return
     with open(os.environ["STAND_IN_LOG"], "a", encoding="ascii") as log:
@@ -45,9 +52,16 @@ def main():
         dead = [ring for ring in rings if is_dead(ring)]
         if dead:
             time.sleep(float(os.environ.get("STAND_IN_EXPORT_S", "0.3")))
+        if dead and verify:
+            stand_in_export.post(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"], verify)
+        if dead and verify == "keep":
+            return
         for ring in dead:
             ring.unlink()
         time.sleep(0.02)
+    while verify == "stay" and directory.exists():
+        time.sleep(0.02)
+    os.close(lock)
 
 
 main()

@@ -1,0 +1,136 @@
+/* inferwire status: what the agent last wrote about itself, DIRECTORY/status.json, as a table. */
+#include "tools/command.h"
+
+#include "tools/places.h"
+#include "tools/rings.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_help(void)
+{
+	puts("Usage: inferwire status [--json] [--dir DIRECTORY]\n"
+	     "\n"
+	     "Shows what the agent of a ring directory (INFERWIRE_DIR or /dev/shm/inferwire-UID) "
+	     "watches\n"
+	     "and how its exports go. Exits 1 if no agent runs there.\n"
+	     "\n"
+	     "EXAMPLES\n"
+	     "  inferwire status\n"
+	     "  inferwire status --json | jq '.processes[].calls'");
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	return json_is_number(value) ? (json_int_t)json_number_value(value) : 0;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text && text[0] ? text : "-";
+}
+
+/* 90061 s = 1d01h */
+static void print_age(json_int_t s)
+{
+	if (s >= 86400)
+		printf("%lldd%02lldh", (long long)(s / 86400), (long long)(s % 86400 / 3600));
+	else if (s >= 3600)
+		printf("%lldh%02lldm", (long long)(s / 3600), (long long)(s % 3600 / 60));
+	else
+		printf("%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
+}
+
+static void print_agent(const json_t *status, const char *directory)
+{
+	const json_t *agent = json_object_get(status, "agent");
+	const json_t *export = json_object_get(status, "export");
+	const char *error = text_of(export, "last_error");
+	printf("agent      %s, process %lld, running ", text_of(agent, "version"),
+	       (long long)number_of(agent, "pid"));
+	print_age(number_of(agent, "uptime_seconds"));
+	printf("\nrings      %s\n", directory);
+	printf("exported   %lld points in %lld requests; failed %lld, retries %lld\n",
+	       (long long)number_of(export, "exported_points"),
+	       (long long)number_of(export, "requests"),
+	       (long long)number_of(export, "failed_points"),
+	       (long long)number_of(export, "retries"));
+	if (strcmp(error, "-") != 0)
+		printf("last error %s\n", error);
+}
+
+static void print_processes(const json_t *status)
+{
+	const json_t *processes = json_object_get(status, "processes"), *p;
+	size_t i;
+	if (json_array_size(processes) == 0) {
+		puts("\nno process is watched");
+		return;
+	}
+	printf("\n%8s  %-16s %-20s %11s %10s %8s %10s\n", "PID", "PROGRAM", "SERVICE",
+	       "CONNECTIONS", "RECORDS", "DROPPED", "CALLS");
+	json_array_foreach(processes, i, p)
+	{
+		printf("%8lld  %-16.16s %-20.20s %11lld %10lld %8lld %10lld\n",
+		       (long long)number_of(p, "pid"), text_of(p, "program"), text_of(p, "service"),
+		       (long long)number_of(p, "connections"), (long long)number_of(p, "records"),
+		       (long long)number_of(p, "dropped"), (long long)number_of(p, "calls"));
+	}
+}
+
+static int show(const char *directory, bool as_json)
+{
+	char path[PLACES_PATH_BYTES + 32];
+	json_error_t error;
+	if (!rings_agent_runs(directory)) {
+		fprintf(stderr,
+			"inferwire status: no agent runs for %s; it starts with the first "
+			"server that is watched\n",
+			directory);
+		return EXIT_FAILURE;
+	}
+	snprintf(path, sizeof(path), "%s/status.json", directory);
+	json_t *status = json_load_file(path, 0, &error);
+	if (!status) {
+		fprintf(stderr, "inferwire status: %s: %s\n", path, error.text);
+		return EXIT_FAILURE;
+	}
+	if (as_json) {
+		json_dumpf(status, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print_agent(status, directory);
+		print_processes(status);
+	}
+	json_decref(status);
+	return EXIT_SUCCESS;
+}
+
+int command_status(int argc, char **argv)
+{
+	static char directory[PLACES_PATH_BYTES];
+	bool as_json = false;
+	rings_directory(directory, sizeof(directory));
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			as_json = true;
+		} else if (strcmp(argv[i], "--dir") == 0 && argv[i + 1]) {
+			snprintf(directory, sizeof(directory), "%s", argv[++i]);
+		} else if (strcmp(argv[i], "--help") == 0) {
+			print_help();
+			return EXIT_SUCCESS;
+		} else {
+			fprintf(stderr,
+				"inferwire status: unknown argument %s; see `inferwire status "
+				"--help`\n",
+				argv[i]);
+			return EXIT_USAGE;
+		}
+	}
+	return show(directory, as_json);
+}
