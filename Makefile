@@ -25,7 +25,7 @@ all: $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
 
 # ---- the shim: one shared object that needs nothing, not even a libc ------------------------------
 SHIM_SRC := $(wildcard shim/*.c)
-SHIM_OBJ := $(SHIM_SRC:%.c=$(BUILD)/obj/%.o)
+SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/so/%.o)
 # Freestanding, and no transformation into calls of memcpy or strlen: an undefined symbol would kill
 # the processes that lack it. Unwind tables, because a thread that is cancelled in a real call is
 # unwound through the hook. The frame limit is for the small stacks that hooks may run on.
@@ -36,7 +36,7 @@ SHIM_LDFLAGS := -shared -nostdlib -Wl,-soname,libinferwire.so -Wl,--version-scri
 	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--hash-style=both \
 	-Wl,--build-id
 
-$(BUILD)/obj/shim/%.o: shim/%.c
+$(BUILD)/so/%.o: shim/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(CC) $(OURS) $(WARN) $(SHIM_CFLAGS) -c $< -o $@
@@ -107,7 +107,7 @@ deps:
 	$(Q)sh tools/deps.sh check
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/san $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/gen $(BUILD)/unit $(BUILD)/bench \
+	rm -rf $(BUILD)/obj $(BUILD)/so $(BUILD)/san $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/gen $(BUILD)/unit $(BUILD)/bench \
 		$(BUILD)/check $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
 
 help:

@@ -4,8 +4,12 @@
 #ifndef SHIM_AGENT_START_H
 #define SHIM_AGENT_START_H
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 /* Starts inferwire-agent (found beside this object) with the environment less what is meant for the
  * server's own loader. Returns when it is on its way or could not be started. Once at a time. */
 void agent_start(char *const *environment);
+
+#pragma GCC visibility pop
 
 #endif

@@ -101,7 +101,7 @@ void boot_activate(void)
 static void wipe_on_fork(void)
 {
 	long a = sys3(SYS_madvise, &life, sizeof(life), MADV_WIPEONFORK);
-	long b = sys3(SYS_madvise, conn_states, sizeof(conn_states), MADV_WIPEONFORK);
+	long b = sys3(SYS_madvise, conn_watches, sizeof(conn_watches), MADV_WIPEONFORK);
 	boot_wipe_missing = a < 0 || b < 0;
 }
 

@@ -6,6 +6,8 @@
 
 #include "shim/ring.h"
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 /* Whether this process is to be watched at all. Set once, by the constructor. */
 extern bool boot_enabled;
 
@@ -29,5 +31,7 @@ uint64_t boot_now_ns(void);
 
 /* An accept went past the descriptor table. */
 void boot_count_unwatched(void);
+
+#pragma GCC visibility pop
 
 #endif

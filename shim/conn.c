@@ -1,95 +1,131 @@
 /*
- * A descriptor's life, as the hooks see it:
+ * What the hooks tell becomes three facts a descriptor: is it watched, for which connection does it
+ * stand, and, of the connection whose home it is, how many descriptors still stand for it.
  *
- *                accept                first bytes read: "GET ", "POS", ...
- *   UNWATCHED ------------> NEW -----------------------------------------> HTTP
- *       ^                    | TLS or anything else: OPAQUE is told           |
- *       |                    v                                                |
- *       +--------------------+------------------ close, or accept again ------+
+ *   accept = 7    7 -> (home 7, generation 3)  holders 1     OPEN
+ *   dup(7) = 9    9 -> (home 7, generation 3)  holders 2
+ *   close(7)      7 unwatched                  holders 1
+ *   close(9)      9 unwatched                  holders 0     CLOSE
  *
- * Two threads may work on one descriptor. A reader that was in the kernel while another thread
- * closed the descriptor finds another generation when it comes back and records nothing.
+ * While 9 still stands for the connection whose home is 7, a new connection on 7 has no place here:
+ * it is not watched, and counted.
  */
 #include "shim/conn.h"
 
 #include "shim/boot.h"
-#include "shim/real.h"
+#include "shim/stream.h"
 #include "shim/sys.h"
-#include "shim/text.h"
 
-#include <errno.h>
 #include <sys/mman.h>
 
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
 /* boot.c has the kernel wipe it in forked children. */
-uint8_t conn_states[CONN_MAX] __attribute__((aligned(CONN_PAGE_BYTES)));
+uint8_t conn_watches[CONN_MAX] __attribute__((aligned(CONN_PAGE_BYTES)));
+struct conn_slot *conn_slots;
 
-/* The streams of a descriptor's present connection. */
-struct conn_slot {
-	uint32_t generation;
-	uint32_t reserved;
-	uint64_t in_bytes; /* moved so far, recorded or not */
-	uint64_t out_bytes;
-};
-
-/* CONN_MAX of them; only pages whose descriptors are in use exist. */
-static struct conn_slot *conn_slots;
+/* Descriptors from here on were never watched. */
+static uint32_t conn_end;
 
 bool conn_prepare(void)
 {
-	if (conn_slots)
-		return true;
-	long at = sys6(SYS_mmap, 0, (long)(CONN_MAX * sizeof(struct conn_slot)),
-		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const size_t bytes = CONN_MAX * sizeof(struct conn_slot);
+	for (uint32_t fd = 0; fd < conn_end; fd++)
+		conn_watches[fd] = 0; /* a parent's, where the kernel could not wipe them */
+	conn_end = 0;
+	/* A fresh mapping also where a parent's is inherited: the counts in it are the parent's. */
+	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at < 0 && at > -4096)
 		return false;
-	__atomic_store_n(&conn_slots, (struct conn_slot *)at, __ATOMIC_RELEASE);
+	if (conn_slots)
+		sys2(SYS_munmap, conn_slots, bytes);
+	conn_slots = (struct conn_slot *)at;
 	return true;
 }
 
-static uint8_t state_of(uint32_t fd)
+static void watch(uint32_t fd)
 {
-	/* Acquire pairs with set_state's release: a watched descriptor's slot is filled in. */
-	return __atomic_load_n(&conn_states[fd], __ATOMIC_ACQUIRE);
+	uint32_t end = __atomic_load_n(&conn_end, __ATOMIC_RELAXED);
+	while (fd >= end && !__atomic_compare_exchange_n(&conn_end, &end, fd + 1, true,
+							 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	/* Release pairs with the acquire in conn_of: a watched descriptor's slot is filled in. */
+	__atomic_store_n(&conn_watches[fd], 1, __ATOMIC_RELEASE);
 }
 
-static void set_state(uint32_t fd, enum conn_state state)
+/* Takes the watch off; true for the one caller that did. */
+static bool unwatch(uint32_t fd)
 {
-	__atomic_store_n(&conn_states[fd], (uint8_t)state, __ATOMIC_RELEASE);
+	return __atomic_exchange_n(&conn_watches[fd], 0, __ATOMIC_ACQ_REL) != 0;
 }
 
-static void put_control(enum wire_type type, struct conn_mark mark, unsigned info, uint64_t offset)
+struct conn_id conn_of(int fd)
 {
-	struct ring_note note = {
-		.type = type,
-		.info = (uint16_t)info,
-		.fd = mark.fd,
-		.generation = mark.generation,
-		.time_ns = mark.time_ns ? mark.time_ns : boot_now_ns(),
-		.offset = offset,
-	};
-	ring_put_control(&boot_ring, &note);
+	struct conn_id id = {(uint32_t)fd, 0};
+	if (boot_wipe_missing && !boot_own_process())
+		return id;
+	if (!__atomic_load_n(&conn_watches[(uint32_t)fd], __ATOMIC_ACQUIRE))
+		return id;
+	const struct conn_slot *slot = &conn_slots[(uint32_t)fd];
+	id.home = __atomic_load_n(&slot->home, __ATOMIC_RELAXED);
+	id.generation = __atomic_load_n(&slot->home_generation, __ATOMIC_RELAXED);
+	return id;
 }
 
-/* Of a descriptor that is watched: that there is a ring and a table goes without asking, except on
- * kernels that cannot wipe the table in forked children. */
-static struct conn_mark mark_of(int fd)
+bool conn_lives(struct conn_id id)
 {
-	struct conn_mark mark = {.fd = (uint32_t)fd};
-	if (!boot_wipe_missing || boot_own_process())
-		mark.generation =
-			__atomic_load_n(&conn_slots[mark.fd].generation, __ATOMIC_RELAXED);
-	return mark;
+	const struct conn_slot *home = &conn_slots[id.home];
+	return id.generation && __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation;
 }
 
-/* Whether the connection that the mark was taken of is still the descriptor's. */
-static bool still_there(struct conn_mark mark)
+void conn_forget(struct conn_id id)
 {
-	return mark.generation && state_of(mark.fd) &&
-	       __atomic_load_n(&conn_slots[mark.fd].generation, __ATOMIC_RELAXED) ==
-		       mark.generation;
+	unwatch(id.home);
+	__atomic_store_n(&conn_slots[id.home].holders, 0, __ATOMIC_RELEASE);
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------ */
+/* One descriptor less stands for the connection; the last one ends it. */
+static void let_go(struct conn_id id)
+{
+	struct conn_slot *home = &conn_slots[id.home];
+	uint32_t holders = __atomic_load_n(&home->holders, __ATOMIC_RELAXED);
+	do {
+		/* Forgotten meanwhile, or another connection's already. */
+		if (!holders ||
+		    __atomic_load_n(&home->generation, __ATOMIC_RELAXED) != id.generation)
+			return;
+	} while (!__atomic_compare_exchange_n(&home->holders, &holders, holders - 1, true,
+					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (holders == 1)
+		stream_closed(id);
+}
+
+void conn_closing(int fd)
+{
+	/* A vfork child closes descriptors in its parent's memory, not its parent's descriptors. */
+	if (!boot_own_process())
+		return;
+	/* Before the real close: once the kernel has the number back, another thread's accept may
+	 * get it, and what we cleared then would be its entry. */
+	struct conn_id id = conn_of(fd);
+	if (unwatch((uint32_t)fd))
+		let_go(id);
+}
+
+void conn_closing_range(uint32_t first, uint32_t last)
+{
+	uint32_t end = __atomic_load_n(&conn_end, __ATOMIC_RELAXED);
+	if (first >= end || !boot_own_process())
+		return;
+	for (uint32_t fd = first; fd < end && fd <= last; fd++) {
+		if (conn_watched((int)fd))
+			conn_closing((int)fd);
+	}
+}
 
 void conn_accepted(int fd)
 {
@@ -100,160 +136,43 @@ void conn_accepted(int fd)
 		boot_count_unwatched();
 		return;
 	}
-	struct conn_mark mark = mark_of(fd);
-	struct conn_slot *slot = &conn_slots[mark.fd];
-	if (state_of(mark.fd)) {
-		/* The kernel gave out a descriptor that we take for open: it was closed behind our
-		 * back (libuv, or a libc function that closes without the hooked name). */
-		set_state(mark.fd, CONN_UNWATCHED);
-		put_control(WIRE_CLOSE, mark, 0,
-			    __atomic_load_n(&slot->out_bytes, __ATOMIC_RELAXED));
-	}
-	__atomic_store_n(&slot->in_bytes, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slot->out_bytes, 0, __ATOMIC_RELAXED);
-	mark.generation = __atomic_add_fetch(&slot->generation, 1, __ATOMIC_RELAXED);
-	put_control(WIRE_OPEN, mark, 0, 0);
-	set_state(mark.fd, CONN_NEW);
-}
-
-void conn_shut(int fd, int how)
-{
-	struct conn_mark mark = mark_of(fd);
-	if (mark.generation && boot_own_process())
-		put_control(WIRE_SHUT, mark, (unsigned)how, 0);
-}
-
-void conn_closing(int fd)
-{
-	struct conn_mark mark = mark_of(fd);
-	if (!mark.generation || !boot_own_process())
+	/* The kernel gave out a descriptor that we take for open: it was closed behind our back (a
+	 * libc function that closes by an internal name). */
+	if (conn_watched(fd))
+		conn_closing(fd);
+	struct conn_slot *slot = &conn_slots[(uint32_t)fd];
+	if (__atomic_load_n(&slot->holders, __ATOMIC_ACQUIRE)) {
+		boot_count_unwatched();
 		return;
-	/* Before the real close: once the kernel has the number back, another thread's accept may
-	 * get it, and what we cleared then would be its entry. */
-	uint64_t out = __atomic_load_n(&conn_slots[mark.fd].out_bytes, __ATOMIC_RELAXED);
-	set_state(mark.fd, CONN_UNWATCHED);
-	put_control(WIRE_CLOSE, mark, 0, out);
-}
-
-/* ---- bytes -------------------------------------------------------------------------------------- */
-
-struct conn_mark conn_before_read(int fd)
-{
-	return mark_of(fd);
-}
-
-struct conn_mark conn_before_write(int fd)
-{
-	struct conn_mark mark = mark_of(fd);
-	mark.time_ns = boot_now_ns();
-	return mark;
-}
-
-/* The first byte that moved in, wherever the iovec list has it. */
-static uint8_t byte_at(const struct iovec *iov, size_t n)
-{
-	while (n >= iov->iov_len) {
-		n -= iov->iov_len;
-		iov++;
 	}
-	return ((const uint8_t *)iov->iov_base)[n];
+	struct conn_id id = {(uint32_t)fd, slot->generation + 1};
+	slot->in_bytes = slot->out_bytes = 0;
+	slot->kind = CONN_NEW;
+	slot->home = id.home;
+	slot->home_generation = slot->generation = id.generation;
+	__atomic_store_n(&slot->holders, 1, __ATOMIC_RELEASE);
+	stream_opened(id);
+	watch(id.home);
 }
 
-/* RFC 9110 9.1: a method is a token; all in use are capital letters, '-' and a space after them. */
-static bool begins_like_http(const struct iovec *iov, size_t moved)
+void conn_duplicated(int of, int fd)
 {
-	for (size_t i = 0; i < moved && i < 16; i++) {
-		uint8_t c = byte_at(iov, i);
-		if (c == ' ')
-			return i > 0;
-		if ((c < 'A' || c > 'Z') && c != '-')
-			return false;
-	}
-	return moved < 16;
-}
-
-/* Decides by the first bytes of a connection; false if it is not to be watched any longer. */
-static bool sort_out(struct conn_mark mark, const struct iovec *iov, size_t moved)
-{
-	if (begins_like_http(iov, moved)) {
-		set_state(mark.fd, CONN_HTTP);
-		return true;
-	}
-	bool tls = byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03);
-	set_state(mark.fd, CONN_UNWATCHED);
-	put_control(WIRE_OPAQUE, mark, tls ? WIRE_OPAQUE_TLS : WIRE_OPAQUE_OTHER, 0);
-	return false;
-}
-
-/* Errors after which nothing more moves in this direction; the others are the program's business. */
-static void note_failure(struct conn_mark mark)
-{
-	int error = shim_real.errno_location ? *shim_real.errno_location() : 0;
-	switch (error) {
-	case EPIPE:
-	case ECONNRESET:
-	case ECONNABORTED:
-	case ETIMEDOUT:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case ENETDOWN:
-		mark.time_ns = boot_now_ns();
-		put_control(WIRE_FAIL, mark, (unsigned)error, 0);
-	}
-}
-
-static void put_data(enum wire_type type, struct conn_mark mark, const struct iovec *iov,
-		     size_t moved, uint64_t *stream)
-{
-	struct ring_note note = {
-		.type = type,
-		.fd = mark.fd,
-		.generation = mark.generation,
-		.time_ns = mark.time_ns,
-		.offset = __atomic_fetch_add(stream, moved, __ATOMIC_RELAXED),
-	};
-	ring_put_data(&boot_ring, &note, iov, moved);
-}
-
-void conn_after_read(struct conn_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
-		     int flags)
-{
-	if (!still_there(mark))
+	if (of == fd || !boot_own_process())
 		return;
-	if (flags & (MSG_OOB | MSG_ERRQUEUE)) /* not bytes of the stream */
+	if (conn_watched(fd)) /* dup2 closed it, or it was closed behind our back */
+		conn_closing(fd);
+	if (!conn_watched(of))
 		return;
-	struct conn_slot *slot = &conn_slots[mark.fd];
-	if (moved < 0) {
-		note_failure(mark);
-	} else if (moved == 0) {
-		if (asked)
-			put_control(WIRE_EOF, mark, 0,
-				    __atomic_load_n(&slot->in_bytes, __ATOMIC_RELAXED));
-	} else if (flags & MSG_PEEK) {
-		return; /* they will be read again */
-	} else if (flags & MSG_TRUNC) {
-		/* tcp(7): thrown away unread. They moved all the same: a gap. */
-		__atomic_fetch_add(&slot->in_bytes, (uint64_t)moved, __ATOMIC_RELAXED);
-	} else {
-		mark.time_ns = boot_now_ns();
-		if (state_of(mark.fd) != CONN_NEW || sort_out(mark, iov, (size_t)moved))
-			put_data(WIRE_IN, mark, iov, (size_t)moved, &slot->in_bytes);
-	}
-}
-
-void conn_after_write(struct conn_mark mark, const struct iovec *iov, ssize_t moved, int flags)
-{
-	if (!still_there(mark) || (flags & MSG_OOB))
+	if ((uint32_t)fd >= CONN_MAX) {
+		boot_count_unwatched();
 		return;
-	if (moved < 0) {
-		note_failure(mark);
-	} else if (moved > 0) {
-		if (state_of(mark.fd) == CONN_NEW) {
-			/* HTTP servers do not speak first. */
-			set_state(mark.fd, CONN_UNWATCHED);
-			put_control(WIRE_OPAQUE, mark, WIRE_OPAQUE_OTHER, 0);
-			return;
-		}
-		put_data(WIRE_OUT, mark, iov, (size_t)moved, &conn_slots[mark.fd].out_bytes);
 	}
+	struct conn_id id = conn_of(of);
+	if (!conn_lives(id))
+		return;
+	__atomic_fetch_add(&conn_slots[id.home].holders, 1, __ATOMIC_ACQ_REL);
+	__atomic_store_n(&conn_slots[(uint32_t)fd].home, id.home, __ATOMIC_RELAXED);
+	__atomic_store_n(&conn_slots[(uint32_t)fd].home_generation, id.generation,
+			 __ATOMIC_RELAXED);
+	watch((uint32_t)fd);
 }

@@ -1,20 +1,20 @@
 /*
- * conn.h - which descriptors are watched, and what is known of each.
+ * conn.h - which descriptors are watched, and which connection each stands for.
  *
  * A descriptor's state here is advisory: programs close descriptors behind our back, so an accept
  * that returns a live descriptor implies the close nobody saw, and each accepted connection has a
  * generation by which the agent tells it from its predecessor.
  *
- * The first bytes of a connection decide whether it is worth watching: an HTTP method, or not.
+ * A connection is called by the descriptor that accept returned (its home) and the generation.
+ * Duplicates of the descriptor stand for the same connection; it ends when the last one is closed.
  */
 #ifndef SHIM_CONN_H
 #define SHIM_CONN_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <sys/uio.h>
+
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
 
 /* The largest page size of the architecture: what the kernel is to wipe must have its pages alone. */
 #if defined(__aarch64__)
@@ -25,46 +25,62 @@
 
 #define CONN_MAX (1u << 20) /* descriptors at and above are not watched, and counted */
 
-enum conn_state {
-	CONN_UNWATCHED = 0,
-	CONN_NEW = 1,  /* accepted; no byte seen yet */
-	CONN_HTTP = 2, /* its first bytes begin like an HTTP request */
-};
-
-/* enum conn_state of each descriptor. Zero in a forked child (MADV_WIPEONFORK). */
-extern uint8_t conn_states[CONN_MAX];
+/* 1 where a descriptor stands for a connection that is watched. Zero in a forked child. */
+extern uint8_t conn_watches[CONN_MAX];
 
 /* The one test on the hot path. */
 static inline bool conn_watched(int fd)
 {
-	return __builtin_expect((uint32_t)fd < CONN_MAX && conn_states[(uint32_t)fd], 0);
+	return __builtin_expect((uint32_t)fd < CONN_MAX && conn_watches[(uint32_t)fd], 0);
 }
 
-/* Makes the descriptor table usable; false without memory. Called before anything is watched. */
-bool conn_prepare(void);
-
-/* What a hook remembers of a watched connection across the real call. */
-struct conn_mark {
-	uint32_t fd;
-	uint32_t generation;
-	uint64_t time_ns; /* of a write: before the call */
+enum conn_kind {
+	CONN_NEW = 0,  /* no byte seen yet */
+	CONN_HTTP = 1, /* its first bytes begin like an HTTP request */
 };
 
-/* Before the real call on a watched descriptor. */
-struct conn_mark conn_before_read(int fd);
-struct conn_mark conn_before_write(int fd);
+/* One a descriptor. The first two fields are the descriptor's, the others those of the connection
+ * whose home it is. */
+struct conn_slot {
+	uint32_t home; /* the connection that the descriptor stands for */
+	uint32_t home_generation;
+	uint32_t generation; /* of the connection whose home this is; counts up */
+	uint32_t holders;    /* descriptors that stand for it; 0 = ended */
+	uint32_t kind;	     /* enum conn_kind */
+	uint32_t reserved;
+	uint64_t in_bytes; /* moved so far, recorded or not */
+	uint64_t out_bytes;
+};
+/* CONN_MAX of them; only pages whose descriptors are in use exist. */
+extern struct conn_slot *conn_slots;
 
-/* After it. `moved` is its result; `asked` whether more than 0 bytes were asked for. */
-void conn_after_read(struct conn_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
-		     int flags);
-void conn_after_write(struct conn_mark mark, const struct iovec *iov, ssize_t moved, int flags);
+/* Makes the tables usable, empty; false without memory. Called before anything is watched, in each
+ * process that makes a ring. */
+bool conn_prepare(void);
 
-/* accept returned `fd`. What it told of the peer is not looked at: how large the server's buffer for it
- * is could only be read before the call, when the pointer may still be a bad one. */
+/* A connection. generation 0: none (the caller is not the process that made the ring). */
+struct conn_id {
+	uint32_t home;
+	uint32_t generation;
+};
+
+/* Of a watched descriptor. */
+struct conn_id conn_of(int fd);
+/* Whether it has not ended (its descriptor was not closed by another thread meanwhile). */
+bool conn_lives(struct conn_id id);
+/* Ends it for us: its bytes are of no interest. */
+void conn_forget(struct conn_id id);
+
+/* accept returned `fd`. What it told of the peer is not looked at: how large the server's buffer for
+ * it is could only be read before the call, when the pointer may still be a bad one. */
 void conn_accepted(int fd);
-/* shutdown(fd, how) succeeded on a watched descriptor. */
-void conn_shut(int fd, int how);
-/* close(fd) is about to be called on a watched descriptor. */
+/* A call returned `fd`, a duplicate of `of`. */
+void conn_duplicated(int of, int fd);
+/* The watched descriptor is about to be closed, or was closed by being duplicated over. */
 void conn_closing(int fd);
+/* All watched descriptors from `first` to `last` are about to be closed. */
+void conn_closing_range(uint32_t first, uint32_t last);
+
+#pragma GCC visibility pop
 
 #endif

@@ -197,7 +197,7 @@ static long no_such_function(void)
 	static result early_##name parameters                                                      \
 	{                                                                                          \
 		real_resolve();                                                                    \
-		return shim_real.name arguments;                                                   \
+		return (result)shim_real.name arguments;                                           \
 	}
 SHIM_HOOKS(X)
 #undef X

@@ -13,6 +13,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 /* X(result, name, parameters, arguments): one row a hook. `syscall` is hooked for libuv, which
  * closes its descriptors by syscall(SYS_close, fd) (src/unix/core.c, uv__close_nocancel). */
 #define SHIM_HOOKS(X)                                                                              \
@@ -42,6 +44,23 @@
 	  (fd, buf, n, flags, addr, len))                                                          \
 	X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))       \
 	X(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd, iov, count))         \
+	X(int, recvmmsg,                                                                           \
+	  (int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *wait),        \
+	  (fd, msgs, count, flags, wait))                                                          \
+	X(int, sendmmsg, (int fd, struct mmsghdr *msgs, unsigned count, int flags),                \
+	  (fd, msgs, count, flags))                                                                \
+	X(ssize_t, sendfile, (int fd, int from, off_t *offset, size_t n), (fd, from, offset, n))   \
+	X(ssize_t, sendfile64, (int fd, int from, off_t *offset, size_t n), (fd, from, offset, n)) \
+	X(ssize_t, splice,                                                                         \
+	  (int from, off_t *from_offset, int fd, off_t *offset, size_t n, unsigned flags),         \
+	  (from, from_offset, fd, offset, n, flags))                                               \
+	X(int, dup, (int fd), (fd))                                                                \
+	X(int, dup2, (int fd, int to), (fd, to))                                                   \
+	X(int, dup3, (int fd, int to, int flags), (fd, to, flags))                                 \
+	X(int, fcntl, (int fd, int command, long argument), (fd, command, argument))               \
+	X(int, fcntl64, (int fd, int command, long argument), (fd, command, argument))             \
+	X(int, close_range, (unsigned first, unsigned last, int flags), (first, last, flags))      \
+	X(void, closefrom, (int first), (first))                                                   \
 	X(int, shutdown, (int fd, int how), (fd, how))                                             \
 	X(int, close, (int fd), (fd))                                                              \
 	X(long, syscall, (long n, long a, long b, long c, long d, long e, long f),                 \
@@ -67,5 +86,7 @@ void *real_find(const char *symbol);
 
 /* Path of this shared object as the loader knows it; NULL if unknown. */
 const char *real_own_path(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 struct ring {
 	uint8_t *map; /* the whole file */
 	uint32_t lanes;
@@ -40,5 +42,7 @@ void ring_put_control(struct ring *r, const struct ring_note *note);
  * note->offset is that of the first byte. What does not fit is dropped and counted. */
 void ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
 		   size_t total);
+
+#pragma GCC visibility pop
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "shim/ring.h"
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 /*
  * Makes the ring file of this process in the directory (which is made as well, if need be) and maps
  * it. Leaves no descriptor open. False if that cannot be done safely: the directory is not ours
@@ -15,5 +17,7 @@ bool ring_file_make(struct ring *r, const char *directory);
 
 /* Whether an agent holds the directory's lock. */
 bool ring_file_agent_runs(const char *directory);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 struct settings {
 	char directory[256];	/* INFERWIRE_DIR; empty = the default for the effective uid */
 	char provider[64];	/* INFERWIRE_PROVIDER */
@@ -31,5 +33,7 @@ bool settings_read(char *const *environment);
 
 /* The ring directory, in a buffer of its own. */
 const char *settings_directory(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
 size_t text_len(const char *s);
 bool text_equal(const char *a, const char *b);
 bool text_starts(const char *s, const char *prefix);
@@ -28,5 +30,7 @@ bool text_glob(const char *pattern, size_t pattern_len, const char *s);
 
 /* Copies forward; the areas do not overlap. */
 void text_bytes(void *to, const void *from, size_t n);
+
+#pragma GCC visibility pop
 
 #endif

@@ -4,6 +4,7 @@
 set -eu
 build=${1:-build}
 lib=$PWD/$build/libinferwire.so
+[ -e "$lib" ] || { echo "shim: $lib is not built: make"; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0

@@ -3,13 +3,16 @@
  * (which the shim watches) and on descriptors it does not watch. Prints result, errno and bytes of
  * each call; the output is to be the same raw, under the inert shim and under the working one.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -186,6 +189,54 @@ static void not_watched(void)
 	TRY(syscall(100000));
 }
 
+static void duplicates(void)
+{
+	struct pair p = connected();
+	char a[32] = "", file[] = "/tmp/transparentXXXXXX";
+	int pipes[2], from = mkstemp(file);
+	unlink(file);
+	if (from < 0 || write(from, "file content", 12) != 12 || pipe(pipes))
+		exit(1);
+	client_says(p, "GET / HTTP/1.0\r\n\r\n");
+	int other = dup(p.server);
+	TRY_BYTES(read(other, a, 4), a);
+	TRY(dup2(p.server, p.server) == p.server);
+	TRY(dup2(-1, 300));
+	TRY(dup2(p.server, 300));
+	TRY(dup3(p.server, 301, O_CLOEXEC));
+	TRY(dup3(p.server, p.server, 0));
+	TRY(fcntl(p.server, F_DUPFD, 310));
+	TRY(fcntl(p.server, F_DUPFD_CLOEXEC, 311));
+	TRY(fcntl(p.server, F_GETFD));
+	TRY(fcntl(p.server, F_SETFD, FD_CLOEXEC));
+	TRY(fcntl(p.server, 12345, unmapped));
+	TRY(close(p.server));
+	TRY_BYTES(read(300, a, 4), a);
+	off_t offset = 5;
+	TRY(sendfile(300, from, &offset, 7));
+	TRY(sendfile(300, -1, NULL, 7));
+	TRY(write(pipes[1], "spliced", 7));
+	TRY(splice(pipes[0], NULL, 301, NULL, 7, 0));
+	TRY(splice(-1, NULL, 301, NULL, 7, 0));
+	struct iovec one = {"sent", 4}, two = {a, 6};
+	struct mmsghdr out[2] = {{.msg_hdr = {.msg_iov = &one, .msg_iovlen = 1}},
+				 {.msg_hdr = {.msg_iov = &one, .msg_iovlen = 1}}};
+	struct mmsghdr in[1] = {{.msg_hdr = {.msg_iov = &two, .msg_iovlen = 1}}};
+	TRY(sendmmsg(310, out, 2, 0));
+	TRY(recvmmsg(310, in, 1, 0, NULL));
+	say("recvmmsg's bytes", in[0].msg_len, a);
+#ifdef __GLIBC__
+	TRY(recvmmsg(310, (struct mmsghdr *)unmapped, 1, MSG_DONTWAIT, NULL));
+#endif
+	usleep(20000);
+	TRY_BYTES(recv(p.client, a, sizeof(a), MSG_DONTWAIT), a);
+#ifdef __GLIBC__
+	TRY(close_range(300, 400, 0));
+	TRY(close_range(5, 4, 0));
+#endif
+	TRY(read(300, a, 1));
+}
+
 /* Children have no part in their parent's ring, and see none of the agent's. */
 static void children(void)
 {
@@ -226,6 +277,7 @@ int main(void)
 	writes(p);
 	ends(p);
 	not_watched();
+	duplicates();
 	children();
 	say("SIGCHLD of one child", sigchld_seen, NULL);
 	return 0;

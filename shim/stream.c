@@ -1,0 +1,199 @@
+/*
+ *                accept           first bytes read: "GET ", "POS", ...
+ *   (nothing) ------------> NEW ---------------------------------------> HTTP ---> closed
+ *                            |
+ *                            +--> TLS, or anything else, or the server speaks first: OPAQUE is told,
+ *                                 and the connection is forgotten
+ *
+ * Two threads may work on one descriptor. A reader that was in the kernel while another thread
+ * closed the descriptor finds the connection ended when it comes back, and records nothing.
+ */
+#include "shim/stream.h"
+
+#include "shim/boot.h"
+#include "shim/real.h"
+
+#include <errno.h>
+
+static void put_control(enum wire_type type, struct conn_id id, unsigned info, uint64_t offset)
+{
+	struct ring_note note = {
+		.type = type,
+		.info = (uint16_t)info,
+		.fd = id.home,
+		.generation = id.generation,
+		.time_ns = boot_now_ns(),
+		.offset = offset,
+	};
+	ring_put_control(&boot_ring, &note);
+}
+
+static uint64_t bytes_so_far(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void stream_opened(struct conn_id id)
+{
+	put_control(WIRE_OPEN, id, 0, 0);
+}
+
+void stream_closed(struct conn_id id)
+{
+	put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
+}
+
+void stream_shut(int fd, int how)
+{
+	struct conn_id id = conn_of(fd);
+	if (conn_lives(id))
+		put_control(WIRE_SHUT, id, (unsigned)how, 0);
+}
+
+struct stream_mark stream_before_read(int fd)
+{
+	return (struct stream_mark){.id = conn_of(fd)};
+}
+
+struct stream_mark stream_before_write(int fd)
+{
+	return (struct stream_mark){.id = conn_of(fd), .time_ns = boot_now_ns()};
+}
+
+/* ---- is it HTTP? -------------------------------------------------------------------------------- */
+
+/* Byte n of what moved, wherever the iovec list has it. */
+static uint8_t byte_at(const struct iovec *iov, size_t n)
+{
+	while (n >= iov->iov_len) {
+		n -= iov->iov_len;
+		iov++;
+	}
+	return ((const uint8_t *)iov->iov_base)[n];
+}
+
+/* RFC 9110 9.1: a method is a token; all in use are capital letters, '-' and a space after them. */
+static bool begins_like_http(const struct iovec *iov, size_t moved)
+{
+	for (size_t i = 0; i < moved && i < 16; i++) {
+		uint8_t c = byte_at(iov, i);
+		if (c == ' ')
+			return i > 0;
+		if ((c < 'A' || c > 'Z') && c != '-')
+			return false;
+	}
+	return moved < 16;
+}
+
+static void give_up(struct conn_id id, enum wire_opaque why)
+{
+	put_control(WIRE_OPAQUE, id, why, 0);
+	conn_forget(id);
+}
+
+/* Decides by the first bytes of a connection; false if it is not to be watched any longer. */
+static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
+{
+	if (begins_like_http(iov, moved)) {
+		__atomic_store_n(&conn_slots[id.home].kind, CONN_HTTP, __ATOMIC_RELAXED);
+		return true;
+	}
+	bool tls = byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03);
+	give_up(id, tls ? WIRE_OPAQUE_TLS : WIRE_OPAQUE_OTHER);
+	return false;
+}
+
+static bool is_new(struct conn_id id)
+{
+	return __atomic_load_n(&conn_slots[id.home].kind, __ATOMIC_RELAXED) == CONN_NEW;
+}
+
+/* ---- bytes -------------------------------------------------------------------------------------- */
+
+/* Errors after which nothing more moves in this direction; the others are the program's business. */
+static void note_failure(struct conn_id id)
+{
+	int error = shim_real.errno_location ? *shim_real.errno_location() : 0;
+	switch (error) {
+	case EPIPE:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+		put_control(WIRE_FAIL, id, (unsigned)error, 0);
+	}
+}
+
+static void put_data(enum wire_type type, struct stream_mark mark, const struct iovec *iov,
+		     size_t moved, uint64_t *counter)
+{
+	struct ring_note note = {
+		.type = type,
+		.fd = mark.id.home,
+		.generation = mark.id.generation,
+		.time_ns = mark.time_ns,
+		.offset = __atomic_fetch_add(counter, moved, __ATOMIC_RELAXED),
+	};
+	ring_put_data(&boot_ring, &note, iov, moved);
+}
+
+void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
+		       int flags)
+{
+	if (!conn_lives(mark.id))
+		return;
+	if (flags & (MSG_OOB | MSG_ERRQUEUE)) /* not bytes of the stream */
+		return;
+	struct conn_slot *home = &conn_slots[mark.id.home];
+	if (moved < 0) {
+		note_failure(mark.id);
+	} else if (moved == 0) {
+		if (asked)
+			put_control(WIRE_EOF, mark.id, 0, bytes_so_far(&home->in_bytes));
+	} else if (flags & MSG_PEEK) {
+		return; /* they will be read again */
+	} else if (flags & MSG_TRUNC) {
+		stream_read_unseen(mark, moved); /* tcp(7): thrown away unread */
+	} else {
+		mark.time_ns = boot_now_ns();
+		if (!is_new(mark.id) || sort_out(mark.id, iov, (size_t)moved))
+			put_data(WIRE_IN, mark, iov, (size_t)moved, &home->in_bytes);
+	}
+}
+
+void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_t moved, int flags)
+{
+	if (!conn_lives(mark.id) || (flags & MSG_OOB))
+		return;
+	if (moved < 0)
+		note_failure(mark.id);
+	else if (moved > 0 && is_new(mark.id))
+		give_up(mark.id, WIRE_OPAQUE_OTHER); /* HTTP servers do not speak first */
+	else if (moved > 0)
+		put_data(WIRE_OUT, mark, iov, (size_t)moved, &conn_slots[mark.id.home].out_bytes);
+}
+
+/* The next record's offset tells how many were missed. */
+static void count_unseen(struct conn_id id, ssize_t moved, uint64_t *counter)
+{
+	if (moved > 0 && is_new(id))
+		give_up(id, WIRE_OPAQUE_OTHER);
+	else if (moved > 0)
+		__atomic_fetch_add(counter, (uint64_t)moved, __ATOMIC_RELAXED);
+	else if (moved < 0)
+		note_failure(id);
+}
+
+void stream_read_unseen(struct stream_mark mark, ssize_t moved)
+{
+	if (conn_lives(mark.id))
+		count_unseen(mark.id, moved, &conn_slots[mark.id.home].in_bytes);
+}
+
+void stream_written_unseen(struct stream_mark mark, ssize_t moved)
+{
+	if (conn_lives(mark.id))
+		count_unseen(mark.id, moved, &conn_slots[mark.id.home].out_bytes);
+}

@@ -1,0 +1,42 @@
+/*
+ * stream.h - what moved over a watched connection, put into the ring.
+ *
+ * The first bytes of a connection decide whether it is worth watching: an HTTP method, or not.
+ */
+#ifndef SHIM_STREAM_H
+#define SHIM_STREAM_H
+
+#include "shim/conn.h"
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#pragma GCC visibility push(hidden) /* reached without the global offset table */
+
+/* What a hook remembers of a watched connection across the real call. */
+struct stream_mark {
+	struct conn_id id;
+	uint64_t time_ns; /* of a write: before the call */
+};
+
+/* Before the real call on a watched descriptor. */
+struct stream_mark stream_before_read(int fd);
+struct stream_mark stream_before_write(int fd);
+
+/* After it. `moved` is its result; `asked` whether more than 0 bytes were asked for. */
+void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
+		       int flags);
+void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_t moved, int flags);
+
+/* Bytes that the kernel moved without showing them to the process (sendfile, splice): a gap. */
+void stream_read_unseen(struct stream_mark mark, ssize_t moved);
+void stream_written_unseen(struct stream_mark mark, ssize_t moved);
+
+void stream_opened(struct conn_id id);
+void stream_closed(struct conn_id id);
+/* shutdown(fd, how) succeeded on a watched descriptor. */
+void stream_shut(int fd, int how);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * What the hooks tell about descriptors and bytes, against the records that come of it. The shim's
+ * life in a process (boot.h) is played by this file.
+ */
+#include "tests/unit/test.h"
+
+#include <sys/socket.h>
+
+#include "shim/boot.h"
+#include "shim/conn.h"
+#include "shim/real.h"
+#include "shim/ring.h"
+#include "shim/stream.h"
+
+#define LANE_BYTES WIRE_LANE_BYTES_MIN
+
+bool boot_enabled = true;
+bool boot_wipe_missing;
+struct ring boot_ring;
+struct shim_real shim_real;
+static bool own_process;
+static int unwatched;
+
+void boot_activate(void)
+{
+}
+
+bool boot_has_ring(void)
+{
+	return own_process;
+}
+
+bool boot_own_process(void)
+{
+	return own_process;
+}
+
+uint64_t boot_now_ns(void)
+{
+	return 1;
+}
+
+void boot_count_unwatched(void)
+{
+	unwatched++;
+}
+
+static int *fake_errno_location(void)
+{
+	static int error = ECONNRESET;
+	return &error;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	static _Alignas(64) uint8_t map[WIRE_HEADER_BYTES + WIRE_LANE_HEADER_BYTES + LANE_BYTES];
+	memset(map, 0, sizeof(map));
+	ring_init(&boot_ring, map, 1, LANE_BYTES);
+	shim_real.errno_location = fake_errno_location;
+	own_process = true;
+	unwatched = 0;
+	return conn_prepare() ? 0 : -1;
+}
+
+/* All records so far, a word each, and forgets them. */
+static const char *records(void)
+{
+	static const char *const names[] = {"?",   "pad",  "open",  "in",   "out",
+					    "eof", "shut", "close", "fail", "opaque"};
+	static char text[2048];
+	struct wire_lane *lane = (struct wire_lane *)(boot_ring.map + WIRE_HEADER_BYTES);
+	size_t at = 0;
+	text[0] = '\0';
+	while (lane->tail < lane->head) {
+		struct wire_record *r = (struct wire_record *)((uint8_t *)(lane + 1) + lane->tail);
+		size_t n = r->length - WIRE_RECORD_BYTES - r->pad;
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %u.%u", at ? ", " : "",
+				       names[r->type], r->fd, r->generation);
+		if (n)
+			at += (size_t)snprintf(text + at, sizeof(text) - at, " @%d %.*s",
+					       (int)r->offset, (int)n, (char *)(r + 1));
+		if (r->info)
+			at += (size_t)snprintf(text + at, sizeof(text) - at, " (%u)", r->info);
+		lane->tail += r->length;
+	}
+	return text;
+}
+
+static void reads(int fd, const char *bytes, int flags)
+{
+	struct iovec iov = {(void *)(uintptr_t)bytes, strlen(bytes)};
+	stream_after_read(stream_before_read(fd), &iov, (ssize_t)iov.iov_len, true, flags);
+}
+
+static void writes(int fd, const char *bytes)
+{
+	struct iovec iov = {(void *)(uintptr_t)bytes, strlen(bytes)};
+	stream_after_write(stream_before_write(fd), &iov, (ssize_t)iov.iov_len, 0);
+}
+
+static void test_a_connection_from_accept_to_close(void **state)
+{
+	(void)state;
+	assert_false(conn_watched(7));
+	conn_accepted(7);
+	assert_true(conn_watched(7));
+	reads(7, "GET /", 0);
+	reads(7, " HTTP/1.1", MSG_PEEK);
+	reads(7, " HTTP/1.1", 0);
+	writes(7, "HTTP/1.1 200");
+	stream_shut(7, SHUT_WR);
+	stream_after_read(stream_before_read(7), NULL, 0, true, 0);
+	stream_after_read(stream_before_read(7), NULL, 0, false, 0);
+	conn_closing(7);
+	assert_false(conn_watched(7));
+	assert_string_equal(records(), "open 7.1, in 7.1 @0 GET /, in 7.1 @5  HTTP/1.1, "
+				       "out 7.1 @0 HTTP/1.1 200, shut 7.1 (1), eof 7.1, close 7.1");
+	conn_accepted(7);
+	assert_string_equal(records(), "open 7.2");
+}
+
+static void test_accept_on_a_live_descriptor_is_the_close_nobody_saw(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	reads(7, "POST", 0);
+	conn_accepted(7);
+	reads(7, "GET ", 0);
+	assert_string_equal(records(),
+			    "open 7.1, in 7.1 @0 POST, close 7.1, open 7.2, in 7.2 @0 GET ");
+}
+
+static void test_what_is_not_http_is_told_once_and_left_alone(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *first, *want;
+	} rows[] = {
+		{"\x16\x03\x01", "open 9.1, opaque 9.1 (1)"},
+		{"\x16", "open 9.1, opaque 9.1 (1)"},
+		{"\xff", "open 9.1, opaque 9.1 (2)"},
+		{"get /", "open 9.1, opaque 9.1 (2)"},
+		{" GET", "open 9.1, opaque 9.1 (2)"},
+		{"G", "open 9.1, in 9.1 @0 G"},
+		{"PRI * H", "open 9.1, in 9.1 @0 PRI * H"},
+		{"M-SEARCH *", "open 9.1, in 9.1 @0 M-SEARCH *"},
+		{"ABCDEFGHIJKLMNOPQ", "open 9.1, opaque 9.1 (2)"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(NULL);
+		conn_accepted(9);
+		reads(9, rows[i].first, 0);
+		assert_string_equal(records(), rows[i].want);
+		conn_closing(9);
+		conn_accepted(9);
+		assert_non_null(strstr(records(), "open 9.2"));
+	}
+}
+
+static void test_a_server_that_speaks_first_is_no_http_server(void **state)
+{
+	(void)state;
+	conn_accepted(3);
+	writes(3, "220 mail");
+	assert_string_equal(records(), "open 3.1, opaque 3.1 (2)");
+	assert_false(conn_watched(3));
+}
+
+static void test_duplicates_stand_for_one_connection_until_the_last_is_closed(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	reads(7, "GET ", 0);
+	conn_duplicated(7, 9);
+	conn_duplicated(9, 12);
+	writes(12, "HT");
+	conn_closing(7);
+	writes(9, "TP");
+	conn_closing(12);
+	assert_string_equal(records(), "open 7.1, in 7.1 @0 GET , out 7.1 @0 HT, out 7.1 @2 TP");
+	/* A new connection on 7 has no place while 9 holds the old one. */
+	conn_accepted(7);
+	assert_false(conn_watched(7));
+	assert_int_equal(unwatched, 1);
+	conn_closing(9);
+	assert_string_equal(records(), "close 7.1");
+	conn_accepted(7);
+	assert_string_equal(records(), "open 7.2");
+}
+
+static void test_dup2_over_a_connection_closes_it(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	conn_accepted(8);
+	conn_duplicated(2, 7); /* of a descriptor that is not watched */
+	assert_false(conn_watched(7));
+	conn_duplicated(8, 8);
+	assert_string_equal(records(), "open 7.1, open 8.1, close 7.1");
+}
+
+static void test_a_range_closes_what_is_watched_in_it(void **state)
+{
+	(void)state;
+	conn_accepted(5);
+	conn_accepted(6);
+	conn_accepted(8);
+	conn_closing_range(6, UINT32_MAX);
+	assert_true(conn_watched(5));
+	assert_string_equal(records(), "open 5.1, open 6.1, open 8.1, close 6.1, close 8.1");
+}
+
+static void test_a_vfork_child_changes_nothing(void **state)
+{
+	(void)state;
+	conn_accepted(5);
+	own_process = false;
+	conn_closing(5);
+	conn_closing_range(0, UINT32_MAX);
+	conn_duplicated(5, 6);
+	conn_accepted(9);
+	assert_true(conn_watched(5));
+	assert_false(conn_watched(6));
+	assert_string_equal(records(), "open 5.1");
+}
+
+static void test_unseen_bytes_are_a_gap_of_known_length(void **state)
+{
+	(void)state;
+	conn_accepted(5);
+	reads(5, "GET ", 0);
+	reads(5, "xyz", MSG_TRUNC);
+	reads(5, "abc", 0);
+	writes(5, "a");
+	stream_written_unseen(stream_before_write(5), 1000);
+	writes(5, "b");
+	assert_string_equal(records(), "open 5.1, in 5.1 @0 GET , in 5.1 @7 abc, out 5.1 @0 a, "
+				       "out 5.1 @1001 b");
+}
+
+static void test_a_call_that_comes_back_to_another_connection_records_nothing(void **state)
+{
+	(void)state;
+	conn_accepted(5);
+	reads(5, "GET ", 0);
+	struct stream_mark mark = stream_before_read(5);
+	conn_closing(5);
+	struct iovec iov = {(void *)(uintptr_t) "late", 4};
+	stream_after_read(mark, &iov, 4, true, 0);
+	conn_accepted(5);
+	stream_after_read(mark, &iov, 4, true, 0);
+	assert_string_equal(records(), "open 5.1, in 5.1 @0 GET , close 5.1, open 5.2");
+}
+
+static void test_failures_that_end_a_connection_are_told(void **state)
+{
+	(void)state;
+	conn_accepted(5);
+	stream_after_read(stream_before_read(5), NULL, -1, true, 0);
+	*fake_errno_location() = EAGAIN;
+	stream_after_read(stream_before_read(5), NULL, -1, true, 0);
+	*fake_errno_location() = EPIPE;
+	stream_after_write(stream_before_write(5), NULL, -1, 0);
+	char want[64];
+	snprintf(want, sizeof(want), "open 5.1, fail 5.1 (%d), fail 5.1 (%d)", ECONNRESET, EPIPE);
+	assert_string_equal(records(), want);
+}
+
+static void test_descriptors_past_the_table_are_counted(void **state)
+{
+	(void)state;
+	conn_accepted((int)CONN_MAX);
+	conn_accepted((int)CONN_MAX - 1);
+	assert_int_equal(unwatched, 1);
+	assert_true(conn_watched((int)CONN_MAX - 1));
+	assert_false(conn_watched((int)CONN_MAX));
+	assert_false(conn_watched(-1));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup(f, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_connection_from_accept_to_close),
+		TEST(test_accept_on_a_live_descriptor_is_the_close_nobody_saw),
+		TEST(test_what_is_not_http_is_told_once_and_left_alone),
+		TEST(test_a_server_that_speaks_first_is_no_http_server),
+		TEST(test_duplicates_stand_for_one_connection_until_the_last_is_closed),
+		TEST(test_dup2_over_a_connection_closes_it),
+		TEST(test_a_range_closes_what_is_watched_in_it),
+		TEST(test_a_vfork_child_changes_nothing),
+		TEST(test_unseen_bytes_are_a_gap_of_known_length),
+		TEST(test_a_call_that_comes_back_to_another_connection_records_nothing),
+		TEST(test_failures_that_end_a_connection_are_told),
+		TEST(test_descriptors_past_the_table_are_counted),
+	};
+	return cmocka_run_group_tests_name("shim/conn", tests, NULL, NULL);
+}
