@@ -137,7 +137,7 @@ class Run:
     def output(self) -> Path:
         return self.home / "server.out"
 
-    def start(self, way: Way, endpoint: str, **more: str) -> "Run":
+    def start(self, way: Way, endpoint: str, pass_fds: tuple[int, ...] = (), **more: str) -> "Run":
         command, variables = way(self.server.command)
         if isinstance(self.server.address, str):
             Path(self.server.address).unlink(missing_ok=True)
@@ -157,6 +157,7 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
+                pass_fds=pass_fds,
             )
         wait_for(f"{self.server.name} listens", self.is_ready, 60)
         return self

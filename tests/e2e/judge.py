@@ -88,10 +88,9 @@ def check_call_log(calls: list[dict[str, Any]], outcomes: list[Outcome], provide
 def check_call(line: dict[str, Any], o: Outcome, provider: str) -> None:
     r = o.response
     where = {"line": line, "call": o.call.body[:200], "left": o.left, "status": r.status}
-    expected = dict(labels_with_status(o, provider))
-    expected.setdefault("error_type", "")
-    expected |= {"method": "POST", "path": o.call.path, "http_status": r.status, "incomplete": False}
-    assert {k: line.get(k) or ("" if k == "error_type" else line.get(k)) for k in expected} == expected, where
+    expected = {"error_type": None} | dict(labels_with_status(o, provider))
+    expected |= {"method": "POST", "path": o.call.path, "http_status": r.status or None, "incomplete": False}
+    assert {k: line[k] for k in expected} == expected, where
     if r.headers and not o.left:
         assert line["response_bytes"] == len(r.body), where
     if not o.error:

@@ -165,6 +165,26 @@ def test_a_receiver_that_hangs(watch) -> None:
         judge.check_call_log(run.calls(), outcomes, "scripted")
 
 
+def test_the_agent_holds_nothing_of_the_servers(watch) -> None:
+    """Neither its port nor what it inherited: who waits for the end of the server's output sees it."""
+    ours, its = os.pipe()
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as deaf:
+        endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        limits = {"OTEL_EXPORTER_OTLP_TIMEOUT": "3000", "OTEL_METRIC_EXPORT_TIMEOUT": "3000"}
+        run = watch(harness.uvicorn("asyncio", "h11"))
+        run.start(harness.preloaded, endpoint, pass_fds=(its,), **limits)
+        os.close(its)
+        load.run(run.server.address, load.scripted_plan(20, seed=19))
+        run.process.terminate()
+        run.process.wait()
+        assert run.agent_runs()  # it still tries to export
+        os.set_blocking(ours, False)
+        assert os.read(ours, 1) == b""
+        socket.create_server(("127.0.0.1", run.server.address)).close()
+        assert run.agent_runs()
+    os.close(ours)
+
+
 def test_a_receiver_that_comes_late(watch) -> None:
     """Cumulative sums: who was not there for the first exports misses nothing."""
     port = harness.free_port()
