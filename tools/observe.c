@@ -116,11 +116,14 @@ static const char *secure_execution(const char *path)
 	if (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID))
 		return NULL;
 	if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
-		return "setuid";
+		return "it is setuid, and the loader then ignores LD_PRELOAD; "
+		       "start it as the user that it changes to";
 	if ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getgid())
-		return "setgid";
+		return "it is setgid, and the loader then ignores LD_PRELOAD; "
+		       "start it with the group that it changes to";
 	if (getuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
-		return "given file capabilities";
+		return "it has file capabilities, and the loader then ignores LD_PRELOAD; "
+		       "give it ambient ones instead (capabilities(7))";
 	return NULL;
 }
 
@@ -146,10 +149,7 @@ static void judge(struct observe *o, const struct elf_facts *library)
 			 "it is statically linked, so nothing can be preloaded into it; "
 			 "use a dynamically linked build, only servers that it starts are seen");
 	} else if (secure) {
-		snprintf(o->obstacle, room,
-			 "it is %s, and the loader then ignores LD_PRELOAD; "
-			 "start it as the user it changes to, or without those rights",
-			 secure);
+		snprintf(o->obstacle, room, "%s", secure);
 	}
 }
 

@@ -53,7 +53,8 @@ def main():
         if dead:
             time.sleep(float(os.environ.get("STAND_IN_EXPORT_S", "0.3")))
         if dead and verify:
-            stand_in_export.post(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"], verify)
+            for _ in range(2):  # cumulative: said twice is not twice as much
+                stand_in_export.post(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"], verify)
         if dead and verify == "keep":
             return
         for ring in dead:
@@ -64,4 +65,5 @@ def main():
     os.close(lock)
 
 
-main()
+if __name__ == "__main__":
+    main()

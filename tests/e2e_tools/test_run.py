@@ -1,16 +1,19 @@
 """inferwire run: neither the command nor whoever starts it notices it between."""
 import os
+import pathlib
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
-from conftest import HERE
+from conftest import HERE, Installation
 
 PYTHON = sys.executable
 COUNTER = [PYTHON, HERE / "counter.py"]
@@ -342,6 +345,22 @@ def test_setuid_and_setgid_programs(installed, tmp_path):
     assert installed.run(path).stderr == ""  # nothing changes for root
 
 
+@needs_root
+def test_program_with_file_capabilities():
+    """Only where they would add something, which they do not for root."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other users
+        os.chmod(folder, 0o777)
+        there = Installation(pathlib.Path(folder))
+        path = compile_program(there.prefix / "server")
+        # struct vfs_cap_data, revision 2 with the effective bit: CAP_NET_BIND_SERVICE permitted
+        os.setxattr(path, "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
+        assert there.run(path).stderr == ""
+        done = subprocess.run([there.inferwire, "run", path], text=True, capture_output=True,
+                              timeout=30, preexec_fn=lambda: os.setuid(65534),
+                              env=there.environment(INFERWIRE_AGENT="external"))
+        assert_warned(done, path, "capabilities")
+
+
 # ---- agent and rings ------------------------------------------------------------------------------
 
 
@@ -381,16 +400,58 @@ def test_second_signal_cuts_the_wait_short(installed):
 
 
 def test_agent_that_dies_is_replaced(installed):
+    """The one that the library started, and then ours."""
     running = installed.start(*LISTENER, 20)
     assert running.stdout.readline() == "ready\n"
-    wait_until(lambda: len(installed.agent_starts()) == 1)
-    os.kill(installed.agent_starts()[0], signal.SIGKILL)
-    wait_until(lambda: len(installed.agent_starts()) == 2)
+    for n in (1, 2):
+        wait_until(lambda: len(installed.agent_starts()) == n)
+        os.kill(installed.agent_starts()[-1], signal.SIGKILL)
+    wait_until(lambda: len(installed.agent_starts()) == 3)
     assert "None" in installed.agent_log.read_text()  # it does not preload what the server does
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=10) == 5
     assert installed.ring_files() == []
     running.communicate()
+
+
+def start_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        return int(stat.read().rpartition(")")[2].split()[19])
+
+
+def wait_for_ring_of(installed, pid, ticks):
+    """Seconds that a command which makes no ring waits for one of that process and start time."""
+    installed.run(*LISTENER, 0, INFERWIRE_AGENT="external", OTEL_METRIC_EXPORT_TIMEOUT=1)
+    ring = installed.rings / installed.ring_files()[0]
+    ring.rename(installed.rings / f"{pid}-{ticks}-0.ring")
+    started = time.monotonic()
+    installed.run("true", INFERWIRE_AGENT="external", OTEL_METRIC_EXPORT_TIMEOUT=600)
+    return time.monotonic() - started
+
+
+def test_ring_of_a_living_process_is_not_waited_for(installed):
+    assert wait_for_ring_of(installed, os.getpid(), start_ticks(os.getpid())) < 0.5
+
+
+def test_ring_of_a_reused_process_id_is_one_of_the_dead(installed):
+    assert wait_for_ring_of(installed, os.getpid(), start_ticks(os.getpid()) - 1) >= 0.6
+
+
+def test_ring_of_a_zombie_is_one_of_the_dead(installed):
+    zombie = subprocess.Popen(["true"])
+    wait_until(lambda: os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT))
+    assert wait_for_ring_of(installed, zombie.pid, start_ticks(zombie.pid)) >= 0.6
+    zombie.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_ring_of_another_pid_namespace_is_not_ours_to_judge(installed):
+    run_as_process_1(installed, *LISTENER, 0, INFERWIRE_AGENT="external",
+                     OTEL_METRIC_EXPORT_TIMEOUT=1)
+    assert len(installed.ring_files()) == 1
+    started = time.monotonic()
+    installed.run("true", INFERWIRE_AGENT="external")
+    assert time.monotonic() - started < 1
 
 
 def test_agent_is_started_for_what_dead_servers_left(installed):

@@ -1,0 +1,76 @@
+"""inferwire status: what the agent wrote about itself, if one runs."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from stand_in_agent import hold_lock
+
+STATUS = {
+    "agent": {"pid": 4711, "version": "0.1.0", "uptime_seconds": 3725.5},
+    "export": {"exported_points": 120, "failed_points": 6, "requests": 11, "retries": 2,
+               "last_error": "http://c:4318/v1/metrics: 503"},
+    "processes": [{"pid": 4242, "program": "llama-server", "service": "chat", "connections": 17,
+                   "records": 12345, "dropped": 3, "calls": 99}],
+}
+
+
+def status(installed, *arguments):
+    return subprocess.run([installed.inferwire, "status", *arguments], text=True, timeout=10,
+                          capture_output=True, env=installed.environment())
+
+
+@pytest.fixture
+def agent(installed):
+    """Holds the lock, as an agent does that wrote STATUS."""
+    installed.rings.mkdir(mode=0o700)
+    lock = hold_lock(installed.rings)
+    (installed.rings / "status.json").write_text(json.dumps(STATUS))
+    yield
+    os.close(lock)
+
+
+def test_table(installed, agent):
+    done = status(installed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0.1.0, process 4711, running 1h02m" in done.stdout
+    assert "120 points in 11 requests; failed 6, retries 2" in done.stdout
+    assert "503" in done.stdout
+    assert done.stdout.splitlines()[-1].split() == ["4242", "llama-server", "chat", "17", "12345",
+                                                    "3", "99"]
+
+
+def test_json_is_what_the_agent_wrote(installed, agent):
+    assert json.loads(status(installed, "--json").stdout) == STATUS
+
+
+def test_directory_can_be_named(installed, agent, tmp_path):
+    assert status(installed, "--dir", tmp_path).returncode == 1
+    assert status(installed, "--dir", installed.rings).returncode == 0
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"processes": 3, "agent": []}'])
+def test_state_that_is_not_there_or_is_nonsense(installed, agent, content):
+    path = installed.rings / "status.json"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    done = status(installed)
+    assert done.returncode in (0, 1)
+    assert done.returncode == 0 or done.stderr.count("\n") == 1
+
+
+def test_without_an_agent(installed):
+    done = status(installed)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    installed.rings.mkdir()
+    (installed.rings / "status.json").write_text(json.dumps(STATUS))  # left by one that ended
+    (installed.rings / "agent.lock").touch()
+    assert status(installed).returncode == 1
+
+
+def test_wrong_usage(installed):
+    done = status(installed, "--colour")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
