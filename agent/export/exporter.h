@@ -17,7 +17,9 @@ struct export_process {
 	struct process process;		  /* identity and names; a copy */
 	char instance_id[37];		  /* service.instance.id, a UUID, one a process */
 	struct metrics_snapshot *metrics; /* owned */
-	bool last; /* the process ended: this is the final state of its series */
+	bool last;		/* the process ended: this is the final state of its series */
+	uint64_t keep_until_ns; /* the exporter's: a `last` process failed to be sent, and is given
+				   up at this time (CLOCK_MONOTONIC); 0 = it has not failed */
 };
 
 struct export_batch {
