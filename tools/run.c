@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define EXPORT_TIMEOUT_DEFAULT_MS 30000
+#define DIRECTORY_BYTES		  255 /* what the shim keeps of INFERWIRE_DIR */
 
 static void print_help(void)
 {
@@ -217,11 +218,35 @@ static uint32_t export_wait_ms(void)
 	return (uint32_t)n;
 }
 
-/* Whether the shim will be inert by the user's own will. */
+/* Whether the shim will be inert, by the user's own will or by a word that only sounds like 1. */
 static bool is_switched_off(void)
 {
-	return (is_set("INFERWIRE_ENABLED") && !is_value("INFERWIRE_ENABLED", "1")) ||
-	       is_value("OTEL_SDK_DISABLED", "true");
+	if (is_value("OTEL_SDK_DISABLED", "true"))
+		return true;
+	if (!is_set("INFERWIRE_ENABLED") || is_value("INFERWIRE_ENABLED", "1"))
+		return false;
+	if (!is_value("INFERWIRE_ENABLED", "0"))
+		complain("INFERWIRE_ENABLED=%s is not 1, so nothing will be watched",
+			 getenv("INFERWIRE_ENABLED"));
+	return true;
+}
+
+/* The shim, in the server's directory, and the agent, in /, must mean the same by them. */
+static int settle_paths(void)
+{
+	static const char *const variables[] = {"INFERWIRE_DIR", "INFERWIRE_CALL_LOG"};
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		if (is_set(variables[i]) && !set_path(variables[i], getenv(variables[i]))) {
+			complain("%s cannot be made absolute: %s", variables[i], strerror(errno));
+			return EXIT_USAGE;
+		}
+	}
+	const char *directory = getenv("INFERWIRE_DIR");
+	if (directory && strlen(directory) > DIRECTORY_BYTES) {
+		complain("INFERWIRE_DIR is longer than %d bytes", DIRECTORY_BYTES);
+		return EXIT_USAGE;
+	}
+	return 0;
 }
 
 static int refuse_command(const char *name, int error)
@@ -274,7 +299,9 @@ int command_run(int argc, char **argv)
 	bool off = is_switched_off(), external = is_value("INFERWIRE_AGENT", "external");
 	places_find(&places);
 	if (!off) {
-		ret = prepare(&places, q.command, external);
+		ret = settle_paths();
+		if (!ret)
+			ret = prepare(&places, q.command, external);
 		if (ret)
 			return ret;
 		if (!preload_append(places.library) || setenv("INFERWIRE_ENABLED", "1", 1) != 0) {

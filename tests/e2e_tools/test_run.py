@@ -206,6 +206,18 @@ def test_options_win_over_the_environment(installed, tmp_path):
     assert env["INFERWIRE_DIR"] == str(tmp_path / "d")
 
 
+def test_relative_paths_are_made_absolute(installed):
+    env = environment_of(installed, INFERWIRE_DIR="rings", INFERWIRE_CALL_LOG="calls.jsonl")
+    assert env["INFERWIRE_DIR"] == os.path.join(os.getcwd(), "rings")
+    assert env["INFERWIRE_CALL_LOG"] == os.path.join(os.getcwd(), "calls.jsonl")
+
+
+def test_a_word_that_is_not_1_is_said(installed):
+    done = installed.run("sh", "-c", "echo ${LD_PRELOAD-none}", INFERWIRE_ENABLED="true")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "none\n", 1)
+    assert "INFERWIRE_ENABLED=true" in done.stderr
+
+
 def test_exec_is_the_same_process(installed):
     running = installed.start("--exec", "sh", "-c", "echo $$; exit 3")
     out, _ = running.communicate(timeout=10)
@@ -249,6 +261,10 @@ def test_configuration_is_refused_also_where_sigchld_is_ignored(installed):
                           capture_output=True, env=installed.environment(STAND_IN_REFUSES="no"),
                           preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
     assert_refused(done, "no")
+
+
+def test_directory_that_the_library_would_not_take(installed):
+    assert_refused(installed.run("true", INFERWIRE_DIR="/" + "d" * 255), "INFERWIRE_DIR")
 
 
 def test_external_agent_is_not_asked_about_our_environment(installed):
