@@ -1,0 +1,41 @@
+/*
+ * json_scan.h - how far a JSON string goes on plainly: inside the JSON scanner only.
+ */
+#ifndef BODY_JSON_SCAN_H
+#define BODY_JSON_SCAN_H
+
+#include "agent/base/span.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* Whether a byte inside a string is anything but content: its end, an escape, or what JSON forbids. */
+static inline bool json_is_special(uint8_t c)
+{
+	return c == '"' || c == '\\' || c < 0x20;
+}
+
+/* Bytes before the first special one; the length of `in` if there is none. */
+static inline size_t json_plain_bytes(struct span in)
+{
+	size_t at = 0;
+#ifdef __SSE2__
+	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+	const __m128i control = _mm_set1_epi8(0x1f);
+	for (; in.len - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(in.at + at));
+		__m128i hit = _mm_or_si128(
+			_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+			_mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
+		int bits = _mm_movemask_epi8(hit);
+		if (bits)
+			return at + (size_t)__builtin_ctz((unsigned)bits);
+	}
+#endif
+	while (at < in.len && !json_is_special(in.at[at]))
+		at++;
+	return at;
+}
+
+#endif

@@ -1,0 +1,325 @@
+/*
+ *            first byte            head whole            body by its length        last byte
+ *   IDLE ----------------> HEAD ------------------> LENGTH | CHUNKED | UNTIL_CLOSE ---------> IDLE
+ *     ^                     |                           |                                 (END)
+ *     |                     | 101, 2xx to CONNECT       | a gap that cannot be bridged
+ *     |                     v                           v
+ *     |                  PASSED (HTTP_UPGRADE)        HUNT: pieces are dropped until one starts like a
+ *     +-----------------------------------------------  message (HTTP_LOST was told if one had begun)
+ *
+ *   anything that cannot be HTTP: BAD, for good
+ */
+#include "agent/http/h1.h"
+
+#include "agent/base/limits.h"
+#include "agent/http/chunked.h"
+#include "agent/http/head.h"
+
+#include <stdlib.h>
+
+enum h1_state {
+	H1_IDLE,
+	H1_HEAD,
+	H1_LENGTH,
+	H1_CHUNKED,
+	H1_UNTIL_CLOSE,
+	H1_END,	   /* the message is complete; END is to be told */
+	H1_PASSED, /* left HTTP */
+	H1_LOST,   /* LOST is to be told */
+	H1_HUNT,
+	H1_BAD,
+};
+
+struct h1 {
+	uint8_t side;	  /* enum h1_side */
+	uint8_t state;	  /* enum h1_state */
+	uint8_t expected; /* enum http_method of the request that is answered next */
+	bool closes;	  /* END was brought about by the end of the connection */
+	bool has_expected;
+	bool interim;	 /* the message is a 1xx: `expected` stays */
+	bool clear_head; /* the head's bytes were lent out by the last event */
+	uint64_t left;	 /* LENGTH */
+	struct chunked chunked;
+	struct buf head; /* a head that was cut by the end of the input */
+};
+
+struct h1 *h1_new(enum h1_side side)
+{
+	struct h1 *p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->side = (uint8_t)side;
+	buf_init(&p->head, LIMIT_HEAD_BYTES);
+	return p;
+}
+
+void h1_free(struct h1 *p)
+{
+	if (!p)
+		return;
+	buf_release(&p->head);
+	free(p);
+}
+
+void h1_expect(struct h1 *p, enum http_method method)
+{
+	p->expected = (uint8_t)method;
+	p->has_expected = true;
+}
+
+bool h1_idle(const struct h1 *p)
+{
+	return p->state == H1_IDLE || p->state == H1_HUNT;
+}
+
+static enum step bad(struct h1 *p)
+{
+	buf_release(&p->head);
+	p->state = H1_BAD;
+	return STEP_BAD;
+}
+
+static enum step tell(struct http_event *ev, enum http_event_type type)
+{
+	ev->type = type;
+	return STEP_EVENT;
+}
+
+/* ---- between messages --------------------------------------------------------------------------- */
+
+/* RFC 9112 2.2: empty lines before a start line are skipped. */
+static enum step begin(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	while (in->len && (in->at[0] == '\r' || in->at[0] == '\n'))
+		span_skip(in, 1);
+	if (!in->len)
+		return STEP_MORE;
+	p->state = H1_HEAD;
+	p->interim = p->closes = false;
+	return tell(ev, HTTP_BEGIN);
+}
+
+/* Whether a piece starts like a message of this side. */
+static bool starts_like_message(const struct h1 *p, struct span piece)
+{
+	if (p->side == H1_RESPONSES)
+		return span_starts(piece, "HTTP/1.");
+	size_t n = 0;
+	while (n < piece.len && piece.at[n] >= 'A' && piece.at[n] <= 'Z')
+		n++;
+	return n >= 3 && n < piece.len && piece.at[n] == ' ';
+}
+
+static enum step hunt(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	if (starts_like_message(p, *in)) {
+		p->state = H1_IDLE;
+		return begin(p, in, ev);
+	}
+	span_skip(in, in->len);
+	return STEP_MORE;
+}
+
+/* ---- heads -------------------------------------------------------------------------------------- */
+
+/* RFC 9112 6.3, items 1 and 2: what the request or the status says goes before the fields. */
+static void apply_semantics(const struct h1 *p, struct head *h)
+{
+	unsigned status = h->fields.status;
+	if (status < 200 || status == 204 || status == 304 ||
+	    (p->has_expected && p->expected == HTTP_HEAD_METHOD))
+		h->framing = HEAD_NO_BODY;
+}
+
+static bool leaves_http(const struct h1 *p, const struct head *h)
+{
+	if (h->fields.status == 101)
+		return true;
+	return p->has_expected && p->expected == HTTP_CONNECT && h->fields.status / 100 == 2;
+}
+
+static void enter_body(struct h1 *p, const struct head *h)
+{
+	switch (h->framing) {
+	case HEAD_NO_BODY:
+		p->state = H1_END;
+		break;
+	case HEAD_LENGTH:
+		p->state = H1_LENGTH;
+		p->left = h->length;
+		break;
+	case HEAD_CHUNKED:
+		p->state = H1_CHUNKED;
+		chunked_init(&p->chunked);
+		break;
+	case HEAD_UNTIL_CLOSE:
+		p->state = H1_UNTIL_CLOSE;
+		break;
+	}
+}
+
+static enum step head_complete(struct h1 *p, struct span text, struct http_event *ev)
+{
+	struct head h;
+	bool ok =
+		p->side == H1_REQUESTS ? head_read_request(text, &h) : head_read_response(text, &h);
+	if (!ok)
+		return bad(p);
+	if (p->side == H1_RESPONSES) {
+		if (leaves_http(p, &h)) {
+			p->state = H1_PASSED;
+			ev->head = h.fields;
+			return tell(ev, HTTP_UPGRADE);
+		}
+		apply_semantics(p, &h);
+		p->interim = h.fields.status < 200;
+	}
+	enter_body(p, &h);
+	ev->head = h.fields;
+	return tell(ev, HTTP_HEAD);
+}
+
+/* A head that comes in one piece is read where it lies; one that is cut is gathered first. */
+static enum step take_head(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	if (!p->head.len) {
+		size_t end = head_find_end(*in, 0);
+		if (end > LIMIT_HEAD_BYTES)
+			return bad(p);
+		if (end)
+			return head_complete(p, span_take(in, end), ev);
+	}
+	size_t before = p->head.len, room = LIMIT_HEAD_BYTES - before;
+	struct span part = span_of(in->at, in->len < room ? in->len : room);
+	if (buf_put(&p->head, part) != 0)
+		return bad(p);
+	size_t end = head_find_end(buf_span(&p->head), before);
+	if (!end) {
+		span_skip(in, part.len);
+		return p->head.len == LIMIT_HEAD_BYTES ? bad(p) : STEP_MORE;
+	}
+	span_skip(in, end - before);
+	p->head.len = end;
+	p->clear_head = true;
+	return head_complete(p, buf_span(&p->head), ev);
+}
+
+/* ---- bodies ------------------------------------------------------------------------------------- */
+
+static enum step take_length(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	ev->body = span_take(in, in->len < p->left ? in->len : (size_t)p->left);
+	p->left -= ev->body.len;
+	if (!p->left)
+		p->state = H1_END;
+	return tell(ev, HTTP_BODY);
+}
+
+static enum step take_chunked(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	switch (chunked_next(&p->chunked, in, &ev->body)) {
+	case CHUNKED_PIECE:
+		return tell(ev, HTTP_BODY);
+	case CHUNKED_END:
+		p->state = H1_IDLE;
+		ev->closes = false;
+		if (!p->interim)
+			p->has_expected = false;
+		return tell(ev, HTTP_END);
+	case CHUNKED_MORE:
+		return STEP_MORE;
+	case CHUNKED_BAD:
+		break;
+	}
+	return bad(p);
+}
+
+static enum step take_end(struct h1 *p, struct http_event *ev)
+{
+	ev->closes = p->closes;
+	p->state = H1_IDLE;
+	if (!p->interim)
+		p->has_expected = false;
+	return tell(ev, HTTP_END);
+}
+
+enum step h1_next(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	if (p->clear_head) {
+		buf_release(&p->head);
+		p->clear_head = false;
+	}
+	if (p->state == H1_END)
+		return take_end(p, ev);
+	if (p->state == H1_LOST) {
+		p->state = H1_HUNT;
+		return tell(ev, HTTP_LOST);
+	}
+	if (p->state == H1_BAD)
+		return STEP_BAD;
+	if (!in->len)
+		return STEP_MORE;
+	switch ((enum h1_state)p->state) {
+	case H1_IDLE:
+		return begin(p, in, ev);
+	case H1_HEAD:
+		return take_head(p, in, ev);
+	case H1_LENGTH:
+		return take_length(p, in, ev);
+	case H1_CHUNKED:
+		return take_chunked(p, in, ev);
+	case H1_UNTIL_CLOSE:
+		ev->body = span_take(in, in->len);
+		return tell(ev, HTTP_BODY);
+	case H1_HUNT:
+		return hunt(p, in, ev);
+	default: /* PASSED */
+		span_skip(in, in->len);
+		return STEP_MORE;
+	}
+}
+
+/* ---- loss and end ------------------------------------------------------------------------------- */
+
+static bool bridge(struct h1 *p, uint64_t bytes)
+{
+	switch ((enum h1_state)p->state) {
+	case H1_LENGTH:
+		if (bytes > p->left)
+			return false;
+		p->left -= bytes;
+		if (!p->left)
+			p->state = H1_END;
+		return true;
+	case H1_CHUNKED:
+		return chunked_gap(&p->chunked, bytes);
+	case H1_UNTIL_CLOSE:
+	case H1_PASSED:
+	case H1_BAD:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool h1_gap(struct h1 *p, uint64_t bytes)
+{
+	if (!bytes || bridge(p, bytes))
+		return true;
+	buf_release(&p->head);
+	p->clear_head = false;
+	p->has_expected = false;
+	p->state = p->state == H1_IDLE || p->state == H1_HUNT ? H1_HUNT : H1_LOST;
+	return false;
+}
+
+bool h1_eof(struct h1 *p)
+{
+	if (p->state == H1_UNTIL_CLOSE) {
+		p->state = H1_END;
+		p->closes = true;
+		return true;
+	}
+	return p->state == H1_IDLE || p->state == H1_END || p->state == H1_PASSED ||
+	       p->state == H1_HUNT;
+}
