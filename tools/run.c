@@ -13,16 +13,15 @@
 #include "tools/places.h"
 #include "tools/preload.h"
 #include "tools/rings.h"
+#include "tools/run_options.h"
 #include "tools/supervise.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXPORT_TIMEOUT_DEFAULT_MS 30000
@@ -81,131 +80,6 @@ static bool is_value(const char *name, const char *wanted)
 	return value && strcasecmp(value, wanted) == 0;
 }
 
-/* "10s", "500ms", "1m", or milliseconds as in the variable. */
-static bool set_interval(const char *text)
-{
-	static const struct {
-		const char *unit;
-		unsigned long ms;
-	} units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}};
-	char *end, value[32];
-	errno = 0;
-	unsigned long n = strtoul(text, &end, 10);
-	if (end == text || text[0] == '-' || errno)
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].unit) != 0)
-			continue;
-		if (n == 0 || n > (unsigned long)INT32_MAX / units[i].ms)
-			return false;
-		snprintf(value, sizeof(value), "%lu", n * units[i].ms);
-		return setenv("OTEL_METRIC_EXPORT_INTERVAL", value, 1) == 0;
-	}
-	return false;
-}
-
-/* The agent and the server may have other working directories than we. */
-static bool set_path(const char *variable, const char *path)
-{
-	char folder[PLACES_PATH_BYTES], absolute[2 * PLACES_PATH_BYTES];
-	if (path[0] == '/')
-		return setenv(variable, path, 1) == 0;
-	if (!path[0] || !getcwd(folder, sizeof(folder)))
-		return false;
-	snprintf(absolute, sizeof(absolute), "%s/%s", folder, path);
-	return setenv(variable, absolute, 1) == 0;
-}
-
-/* The variable for one signal would win over the general one. */
-static bool set_endpoint(const char *url)
-{
-	unsetenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
-	return url[0] && setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url, 1) == 0;
-}
-
-enum run_option {
-	OPT_SERVICE,
-	OPT_ENDPOINT,
-	OPT_INTERVAL,
-	OPT_PROVIDER,
-	OPT_ONLY,
-	OPT_CALL_LOG,
-	OPT_DIR,
-	OPT_EXEC,
-	OPT_HELP
-};
-
-static const struct option options[] = {
-	{"service-name", required_argument, NULL, OPT_SERVICE},
-	{"endpoint", required_argument, NULL, OPT_ENDPOINT},
-	{"interval", required_argument, NULL, OPT_INTERVAL},
-	{"provider", required_argument, NULL, OPT_PROVIDER},
-	{"only", required_argument, NULL, OPT_ONLY},
-	{"call-log", required_argument, NULL, OPT_CALL_LOG},
-	{"dir", required_argument, NULL, OPT_DIR},
-	{"exec", no_argument, NULL, OPT_EXEC},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
-
-static bool set_option(int option, const char *value)
-{
-	switch (option) {
-	case OPT_SERVICE:
-		return setenv("OTEL_SERVICE_NAME", value, 1) == 0;
-	case OPT_ENDPOINT:
-		return set_endpoint(value);
-	case OPT_INTERVAL:
-		return set_interval(value);
-	case OPT_PROVIDER:
-		return setenv("INFERWIRE_PROVIDER", value, 1) == 0;
-	case OPT_ONLY:
-		return setenv("INFERWIRE_ONLY", value, 1) == 0;
-	case OPT_CALL_LOG:
-		return set_path("INFERWIRE_CALL_LOG", value);
-	case OPT_DIR:
-		return set_path("INFERWIRE_DIR", value);
-	default:
-		return false;
-	}
-}
-
-struct request {
-	bool help, exec;
-	char **command;
-};
-
-/* 0, or EXIT_USAGE after one line. */
-static int read_arguments(int argc, char **argv, struct request *q)
-{
-	int option, index = 0;
-	opterr = 0;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "+:", options, &index)) != -1) {
-		if (option == '?' || option == ':') {
-			complain(option == ':' ? "%s needs a value; see `inferwire run --help`"
-					       : "unknown option %s; see `inferwire run --help`",
-				 argv[optind - 1]);
-			return EXIT_USAGE;
-		}
-		if (option == OPT_EXEC)
-			q->exec = true;
-		else if (option == OPT_HELP)
-			q->help = true;
-		else if (!set_option(option, optarg)) {
-			complain("--%s cannot be '%s'; see `inferwire run --help`",
-				 options[index].name, optarg);
-			return EXIT_USAGE;
-		}
-	}
-	q->command = argv + optind;
-	if (!q->help && !*q->command) {
-		complain("no command is given; see `inferwire run --help`");
-		return EXIT_USAGE;
-	}
-	return 0;
-}
-
 /* By OpenTelemetry's rule, a number that cannot be used is the default. We never wait without end. */
 static uint32_t export_wait_ms(void)
 {
@@ -236,7 +110,8 @@ static int settle_paths(void)
 {
 	static const char *const variables[] = {"INFERWIRE_DIR", "INFERWIRE_CALL_LOG"};
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		if (is_set(variables[i]) && !set_path(variables[i], getenv(variables[i]))) {
+		if (is_set(variables[i]) &&
+		    !run_options_set_path(variables[i], getenv(variables[i]))) {
 			complain("%s cannot be made absolute: %s", variables[i], strerror(errno));
 			return EXIT_USAGE;
 		}
@@ -284,24 +159,48 @@ static int prepare(const struct places *places, char *const *command, bool exter
 	return 0;
 }
 
+/* Returns only if the command could not be executed. */
+static int supervise(char *const *command, bool off, const char *agent)
+{
+	static char directory[PLACES_PATH_BYTES];
+	unsigned int left = 0;
+	rings_directory(directory, sizeof(directory));
+	struct supervise plan = {
+		.argv = command,
+		.directory = off ? NULL : directory,
+		.agent = off ? NULL : agent,
+		.export_wait_ms = export_wait_ms(),
+	};
+	int ret = supervise_run(&plan, &left);
+	if (ret < 0)
+		return refuse_command(command[0], -ret);
+	if (left)
+		complain("%s has ended, and its last metrics were not exported within %u ms; does "
+			 "an agent "
+			 "run for %s, and does it reach its endpoint?",
+			 command[0], plan.export_wait_ms, directory);
+	supervise_end_as(ret);
+}
+
 int command_run(int argc, char **argv)
 {
 	static struct places places;
-	static char directory[PLACES_PATH_BYTES];
-	struct request q = {0};
-	int ret = read_arguments(argc, argv, &q);
-	if (ret)
-		return ret;
-	if (q.help) {
+	struct run_options o;
+	char error[512];
+	if (run_options_read(argc, argv, &o, error, sizeof(error)) != 0) {
+		complain("%s", error);
+		return EXIT_USAGE;
+	}
+	if (o.help) {
 		print_help();
 		return EXIT_SUCCESS;
 	}
 	bool off = is_switched_off(), external = is_value("INFERWIRE_AGENT", "external");
 	places_find(&places);
 	if (!off) {
-		ret = settle_paths();
+		int ret = settle_paths();
 		if (!ret)
-			ret = prepare(&places, q.command, external);
+			ret = prepare(&places, o.command, external);
 		if (ret)
 			return ret;
 		if (!preload_append(places.library) || setenv("INFERWIRE_ENABLED", "1", 1) != 0) {
@@ -309,18 +208,9 @@ int command_run(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (q.exec) {
-		execvp(q.command[0], q.command);
-		return refuse_command(q.command[0], errno);
+	if (o.exec) {
+		execvp(o.command[0], o.command);
+		return refuse_command(o.command[0], errno);
 	}
-	rings_directory(directory, sizeof(directory));
-	ret = supervise_run(&(struct supervise){
-		.argv = q.command,
-		.directory = off ? NULL : directory,
-		.agent = off || external ? NULL : places.agent,
-		.export_wait_ms = export_wait_ms(),
-	});
-	if (ret < 0)
-		return refuse_command(q.command[0], -ret);
-	supervise_end_as(ret);
+	return supervise(o.command, off, external ? NULL : places.agent);
 }

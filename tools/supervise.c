@@ -55,6 +55,7 @@ struct running {
 	uint64_t agent_next_ms;
 	uint32_t agent_pause_ms;
 	bool cut_short;
+	unsigned int left; /* rings of the dead, when time was up */
 };
 
 static uint64_t now_ms(void)
@@ -190,20 +191,26 @@ static void keep_agent(struct running *r, const struct rings *rings)
 		r->agent_pause_ms *= 2;
 }
 
-/* Whether there is nothing left to do. */
+/* Whether there is nothing left to do, or no time. */
 static bool look_around(struct running *r)
 {
 	struct rings rings = {0};
 	if (r->plan->directory)
 		rings_count(r->plan->directory, &rings);
-	if (r->state == EXPORTING && (rings.dead == 0 || r->cut_short || now_ms() >= r->give_up_ms))
-		return true;
+	if (r->state == EXPORTING) {
+		if (rings.dead == 0 || r->cut_short)
+			return true;
+		if (now_ms() >= r->give_up_ms) {
+			r->left = rings.dead;
+			return true;
+		}
+	}
 	if (r->plan->directory)
 		keep_agent(r, &rings);
 	return false;
 }
 
-int supervise_run(const struct supervise *plan)
+int supervise_run(const struct supervise *plan, unsigned int *left)
 {
 	struct running r = {.plan = plan};
 	int ret = start_command(&r);
@@ -222,8 +229,10 @@ int supervise_run(const struct supervise *plan)
 			take_signal(&r, &info);
 		if (now_ms() < next_look_ms && r.state == before && !r.cut_short)
 			continue;
-		if (look_around(&r))
+		if (look_around(&r)) {
+			*left = r.left;
 			return r.wait_status;
+		}
 		next_look_ms =
 			now_ms() + (r.state == RUNNING ? RUNNING_TICK_MS : EXPORTING_TICK_MS);
 	}

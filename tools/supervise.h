@@ -17,9 +17,9 @@ struct supervise {
 /*
  * Starts the command, passes signals on, reaps, keeps an agent running, and after the command's end
  * waits until all its processes' rings are exported. Returns the command's wait status, or a
- * negative errno if it could not be executed.
+ * negative errno if it could not be executed. `left` is how many rings were still waiting when time was up.
  */
-int supervise_run(const struct supervise *s);
+int supervise_run(const struct supervise *s, unsigned int *left);
 
 /* Ends this process as `wait_status` says the command ended: the same exit status, or the same signal.
  * Does not return. */

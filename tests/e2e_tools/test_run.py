@@ -402,6 +402,7 @@ def test_wait_is_bounded(installed):
     assert done.returncode == 0
     assert 0.8 <= took < 3
     assert len(installed.ring_files()) == 1
+    assert done.stderr.count("\n") == 1 and "700 ms" in done.stderr
 
 
 def test_second_signal_cuts_the_wait_short(installed):
@@ -412,7 +413,7 @@ def test_second_signal_cuts_the_wait_short(installed):
     assert running.poll() is None  # the server has ended, its ring is not exported
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=5) == 5
-    running.communicate()
+    assert running.communicate() == ("", "")
 
 
 def test_agent_that_dies_is_replaced(installed):
