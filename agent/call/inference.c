@@ -1,0 +1,341 @@
+/*
+ *   request head     request whole      response head      events, last byte     the end
+ *   NEW -----------> (received) ------> started ---------> body read ----------> ended
+ *                     |                  ^                   |
+ *                     +-- started -------+ (or here, if the  +-- first_token, once
+ *                         (recognised)      response is first)
+ *
+ * How the response's body is read is told by its Content-Type, never by the request: a stream that
+ * was asked for may be refused with plain JSON.
+ */
+#include "agent/call/inference.h"
+
+#include "agent/body/sse.h"
+#include "agent/call/endpoint.h"
+#include "agent/call/outcome.h"
+#include "agent/call/provider.h"
+#include "agent/call/reply.h"
+#include "agent/call/request.h"
+
+#include <stdlib.h>
+
+enum body_kind {
+	BODY_UNREAD, /* compressed, or nothing that is understood */
+	BODY_WHOLE,  /* one JSON document */
+	BODY_EVENTS, /* server-sent events */
+	BODY_LINES,  /* a JSON document a line */
+};
+
+struct inference {
+	struct server *server;
+	const struct call_sink *sink;
+	struct call call;
+	struct request request;
+	struct reply reply;
+	struct sse sse;
+	enum body_kind kind;
+	bool started;
+	bool lines_open; /* BODY_LINES: bytes of the present line were seen */
+	uint64_t last_body_ns;
+};
+
+/* ---- the request -------------------------------------------------------------------------------- */
+
+static bool is_identity(struct span coding)
+{
+	return !coding.len || span_is_nocase(coding, "identity");
+}
+
+struct inference *inference_new(struct server *server, const struct call_sink *sink,
+				enum call_endpoint endpoint, const struct http_head *head,
+				uint64_t arrived_ns)
+{
+	struct inference *i = calloc(1, sizeof(*i));
+	if (!i)
+		return NULL;
+	i->server = server;
+	i->sink = sink;
+	i->call.arrived_ns = arrived_ns;
+	i->call.labels.endpoint = endpoint;
+	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
+	server_path_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
+	/* Of a compressed request (SGLang, Ollama take zstd) nothing is known but its size. */
+	if (is_identity(head->content_encoding) && request_init(&i->request) != 0) {
+		free(i);
+		return NULL;
+	}
+	return i;
+}
+
+static void inference_free(struct inference *i)
+{
+	request_release(&i->request);
+	reply_release(&i->reply);
+	free(i);
+}
+
+void inference_request_body(struct inference *i, struct span bytes)
+{
+	i->call.request_bytes += bytes.len;
+	request_body(&i->request, bytes);
+}
+
+static void copy_label(char *to, size_t room, const char *from)
+{
+	span_copy(span_str(from), to, room);
+}
+
+/* The model as far as it can be known without a response. */
+static const char *asked_model(const struct inference *i)
+{
+	const char *last = server_last_model(i->server);
+	if (last[0] && (!i->request.model[0] || provider_ignores_model(server_provider(i->server))))
+		return last;
+	return i->request.model[0] ? i->request.model : "unknown";
+}
+
+/* Recognised: the labels of concurrent_requests are fixed. */
+static void start(struct inference *i)
+{
+	struct call_labels *labels = &i->call.started;
+	if (i->started)
+		return;
+	i->started = true;
+	labels->endpoint = i->call.labels.endpoint;
+	labels->stream = i->request.stream;
+	copy_label(labels->model, sizeof(labels->model), asked_model(i));
+	copy_label(labels->provider, sizeof(labels->provider), server_provider(i->server));
+	i->call.labels = *labels;
+	i->sink->started(i->sink->user, &i->call);
+}
+
+void inference_request_end(struct inference *i, uint64_t time_ns)
+{
+	request_end(&i->request);
+	i->call.received_ns = time_ns;
+	start(i);
+}
+
+void inference_request_gap(struct inference *i)
+{
+	i->call.incomplete = true;
+}
+
+bool inference_is_started(const struct inference *i)
+{
+	return i->started;
+}
+
+/* ---- the response ------------------------------------------------------------------------------- */
+
+/* Media types are compared without parameters and case (RFC 9110 8.3.1). */
+static bool is_media_type(struct span value, const char *type)
+{
+	size_t n = strlen(type);
+	if (value.len < n || strncasecmp((const char *)value.at, type, n) != 0)
+		return false;
+	return value.len == n || value.at[n] == ';' || value.at[n] == ' ' || value.at[n] == '\t';
+}
+
+static enum body_kind kind_of(const struct http_head *head)
+{
+	if (is_media_type(head->content_type, "text/event-stream"))
+		return BODY_EVENTS;
+	if (is_media_type(head->content_type, "application/x-ndjson"))
+		return BODY_LINES;
+	return BODY_WHOLE;
+}
+
+void inference_response_head(struct inference *i, const struct http_head *head, uint64_t time_ns)
+{
+	(void)time_ns;
+	start(i);
+	i->call.http_status = head->status;
+	i->kind = kind_of(head);
+	i->call.labels.stream = i->kind != BODY_WHOLE;
+	if (!is_identity(head->content_encoding) || reply_init(&i->reply, i->server) != 0)
+		i->kind = BODY_UNREAD;
+	sse_init(&i->sse);
+}
+
+/* The labels, by what is known now. */
+static void label(struct inference *i)
+{
+	struct call_labels *l = &i->call.labels;
+	const char *provider = server_provider(i->server);
+	const char *model = i->request.model;
+	bool served = i->call.http_status / 100 == 2;
+	if (served && i->reply.model[0] && (!model[0] || provider_ignores_model(provider)))
+		model = i->reply.model;
+	else if (!served || !model[0])
+		model = asked_model(i);
+	if (served)
+		server_proved_model(i->server, model);
+	else
+		model = server_error_model(i->server, model);
+	copy_label(l->model, sizeof(l->model), model);
+	/* llama-stack's model ids begin with the provider they are routed to. */
+	const char *slash = strchr(model, '/');
+	if (strcmp(provider, "llama-stack") == 0 && slash)
+		span_copy(span_of(model, (size_t)(slash - model)), l->provider,
+			  sizeof(l->provider));
+	else
+		copy_label(l->provider, sizeof(l->provider), provider);
+}
+
+/* An event that carries generated content was written. */
+static void token_at(struct inference *i, uint64_t time_ns)
+{
+	i->call.events++;
+	i->call.last_token_ns = time_ns;
+	if (i->call.first_token_ns || i->call.http_status / 100 != 2)
+		return;
+	i->call.first_token_ns = time_ns;
+	if (i->call.incomplete)
+		return;
+	label(i);
+	i->sink->first_token(i->sink->user, &i->call);
+}
+
+static void end_document(struct inference *i, uint64_t time_ns)
+{
+	if (reply_end_document(&i->reply))
+		token_at(i, time_ns);
+}
+
+static void read_events(struct inference *i, struct span bytes, uint64_t time_ns)
+{
+	struct sse_event ev;
+	while (sse_next(&i->sse, &bytes, &ev) == STEP_EVENT) {
+		if (ev.type == SSE_DATA) {
+			reply_bytes(&i->reply, ev.data);
+		} else if (ev.type == SSE_END) {
+			i->reply.failed |= span_is(ev.name, "error");
+			end_document(i, time_ns);
+		}
+	}
+}
+
+static void read_lines(struct inference *i, struct span bytes, uint64_t time_ns)
+{
+	while (bytes.len) {
+		const uint8_t *lf = memchr(bytes.at, '\n', bytes.len);
+		struct span part = span_take(&bytes, lf ? (size_t)(lf - bytes.at) : bytes.len);
+		i->lines_open |= part.len > 0;
+		reply_bytes(&i->reply, part);
+		if (!lf)
+			return;
+		span_skip(&bytes, 1);
+		if (i->lines_open)
+			end_document(i, time_ns);
+		i->lines_open = false;
+	}
+}
+
+void inference_response_body(struct inference *i, struct span bytes, uint64_t time_ns)
+{
+	i->call.response_bytes += bytes.len;
+	i->last_body_ns = time_ns;
+	if (i->kind == BODY_EVENTS)
+		read_events(i, bytes, time_ns);
+	else if (i->kind == BODY_LINES)
+		read_lines(i, bytes, time_ns);
+	else if (i->kind == BODY_WHOLE)
+		reply_bytes(&i->reply, bytes);
+}
+
+void inference_response_gap(struct inference *i)
+{
+	i->call.incomplete = true;
+	if (i->kind == BODY_UNREAD)
+		return;
+	/* The event that is broken must not be taken for one: what is left of it up to the next
+	 * line is some unknown field. */
+	reply_drop_document(&i->reply);
+	sse_init(&i->sse);
+	i->lines_open = false;
+	if (i->kind == BODY_WHOLE)
+		i->kind = BODY_UNREAD;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------ */
+
+static void set_tokens(struct call *c, const struct reply_tokens *t, enum call_token_source source)
+{
+	c->token_source = source;
+	c->has_output_tokens = true;
+	c->output_tokens = t->output;
+	c->has_input_tokens = t->has_input;
+	c->input_tokens = t->input;
+}
+
+/* usage, else the engine's count, else the events that carried content. */
+static void count_tokens(struct inference *i)
+{
+	struct call *c = &i->call;
+	const struct reply *r = &i->reply;
+	if (c->incomplete || i->kind == BODY_UNREAD)
+		return;
+	if (r->usage.known)
+		set_tokens(c, &r->usage, CALL_TOKENS_USAGE);
+	else if (r->engine.known)
+		set_tokens(c, &r->engine, CALL_TOKENS_ENGINE);
+	else if (c->labels.stream && c->events) {
+		c->token_source = CALL_TOKENS_EVENTS;
+		c->has_output_tokens = true;
+		c->output_tokens = c->events;
+	}
+	c->has_cached_tokens = r->usage.has_cached || r->engine.has_cached;
+	c->cached_tokens = r->usage.has_cached ? r->usage.cached : r->engine.cached;
+}
+
+/* What is left of a body that ends without its last line end. */
+static void end_body(struct inference *i)
+{
+	if (i->kind == BODY_WHOLE || (i->kind == BODY_LINES && i->lines_open) ||
+	    (i->kind == BODY_EVENTS && sse_eof(&i->sse))) {
+		if (i->kind == BODY_WHOLE)
+			reply_end_document(&i->reply); /* no event: it has no moment of its own */
+		else
+			end_document(i, i->last_body_ns);
+	}
+	if (!i->call.labels.stream && i->kind != BODY_EVENTS)
+		i->call.last_token_ns = i->last_body_ns;
+}
+
+static void end(struct inference *i, enum call_error how, uint64_t time_ns)
+{
+	struct call *c = &i->call;
+	if (i->started) {
+		c->ended_ns = time_ns;
+		/* A status or an error that was told goes before the way in which the body ended. */
+		c->error = outcome_of_status(c->http_status);
+		if (c->error == CALL_OK && i->reply.any_failed)
+			c->error = CALL_PROVIDER_ERROR;
+		if (c->error == CALL_OK)
+			c->error = how;
+		label(i);
+		count_tokens(i);
+		copy_label(c->finish_reason, sizeof(c->finish_reason), i->reply.finish_reason);
+		i->sink->ended(i->sink->user, c);
+	}
+	inference_free(i);
+}
+
+void inference_complete(struct inference *i, uint64_t time_ns)
+{
+	end_body(i);
+	end(i, CALL_OK, time_ns);
+}
+
+void inference_fail(struct inference *i, enum call_error how, uint64_t time_ns)
+{
+	end(i, how, time_ns);
+}
+
+void inference_lose(struct inference *i)
+{
+	if (i->started)
+		i->sink->lost(i->sink->user, &i->call);
+	inference_free(i);
+}

@@ -1,0 +1,96 @@
+#include "agent/call/provider.h"
+
+/* Arguments that name a program or a module: `python3 -m vllm.entrypoints.openai.api_server`. Later
+ * ones are options and their values, where a model may be called like an engine. */
+#define ARGUMENTS_READ 5u
+
+struct evidence {
+	const char *start; /* of an argument's basename, ASCII case ignored */
+	const char *provider;
+};
+
+static const struct evidence by_command[] = {
+	{"vllm", "vllm"}, /* also the title VLLM::APIServer */
+	{"llama-server", "llama.cpp"},
+	{"llama_cpp", "llama-cpp-python"},
+	{"sglang", "sglang"},
+	{"text-generation-", "tgi"},
+	{"ollama", "ollama"},
+	{"litellm", "litellm"},
+	{"lmdeploy", "lmdeploy"},
+	{"trtllm-serve", "tensorrt-llm"},
+	{"tensorrt_llm", "tensorrt-llm"},
+	{"tritonserver", "triton"},
+	{"mistralrs", "mistral.rs"},
+	{"llama_stack", "llama-stack"},
+	{"llama-stack", "llama-stack"},
+};
+
+static struct span basename_of(struct span path)
+{
+	for (size_t i = path.len; i; i--) {
+		if (path.at[i - 1] == '/')
+			return span_of(path.at + i, path.len - i);
+	}
+	return path;
+}
+
+static const char *by_name(struct span argument)
+{
+	struct span base = basename_of(argument);
+	for (size_t i = 0; i < sizeof(by_command) / sizeof(by_command[0]); i++) {
+		size_t n = strlen(by_command[i].start);
+		if (base.len >= n &&
+		    strncasecmp((const char *)base.at, by_command[i].start, n) == 0)
+			return by_command[i].provider;
+	}
+	return NULL;
+}
+
+const char *provider_by_command(const char *program, struct span arguments)
+{
+	const char *found = by_name(span_str(program));
+	bool llama = false; /* `llama stack run` is llama-stack's command */
+	for (size_t i = 0; i < ARGUMENTS_READ && arguments.len && !found; i++) {
+		const uint8_t *nul = memchr(arguments.at, 0, arguments.len);
+		struct span argument =
+			span_take(&arguments, nul ? (size_t)(nul - arguments.at) : arguments.len);
+		if (nul)
+			span_skip(&arguments, 1);
+		if (span_starts(argument, "--"))
+			break;
+		if (llama && span_is(argument, "stack"))
+			return "llama-stack";
+		llama = span_is(basename_of(argument), "llama");
+		found = by_name(argument);
+	}
+	return found;
+}
+
+const char *provider_by_fields(const struct http_head *head)
+{
+	/* "server: uvicorn" is that of half of all engines. */
+	if (span_is(head->server, "llama.cpp"))
+		return "llama.cpp";
+	if (http_field(head->fields, "x-litellm-call-id").len)
+		return "litellm";
+	if (http_field(head->fields, "x-compute-type").len)
+		return "tgi";
+	return NULL;
+}
+
+const char *provider_by_fingerprint(struct span fingerprint)
+{
+	if (span_is(fingerprint, "fp_ollama"))
+		return "ollama";
+	/* llama.cpp v0.5.0: b<build>-<commit> */
+	if (fingerprint.len > 3 && fingerprint.at[0] == 'b' && fingerprint.at[1] >= '0' &&
+	    fingerprint.at[1] <= '9' && memchr(fingerprint.at, '-', fingerprint.len))
+		return "llama.cpp";
+	return NULL;
+}
+
+bool provider_ignores_model(const char *provider)
+{
+	return strcmp(provider, "llama.cpp") == 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * provider.h - which engine serves, by what its process and its responses show.
+ */
+#ifndef CALL_PROVIDER_H
+#define CALL_PROVIDER_H
+
+#include "agent/http/event.h"
+
+/* By the program and its first arguments; NULL if they say nothing. `arguments` are separated by NUL.
+ */
+const char *provider_by_command(const char *program, struct span arguments);
+/* By a response's fields; NULL. */
+const char *provider_by_fields(const struct http_head *head);
+/* By a response's system_fingerprint; NULL. */
+const char *provider_by_fingerprint(struct span fingerprint);
+
+/* Whether the provider serves one model and ignores what the client asks for. */
+bool provider_ignores_model(const char *provider);
+
+#endif

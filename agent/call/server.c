@@ -1,0 +1,156 @@
+#include "agent/call/server.h"
+
+#include "agent/base/limits.h"
+#include "agent/base/utf8.h"
+#include "agent/call/provider.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Models that a process served: more than any server has names for. Past it the oldest make room. */
+#define PROVEN_MODELS 1024u
+
+/* A set of names by their hash; 64 bits of it stand for the name. */
+struct names {
+	uint64_t *at;
+	size_t count, room, next;
+};
+
+struct server {
+	char provider[LIMIT_PROVIDER_BYTES]; /* empty = not known yet */
+	char last_model[LIMIT_MODEL_BYTES];
+	struct names proven, unproven;
+};
+
+static uint64_t hash_of(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+	for (; *text; text++)
+		h = (h ^ (uint8_t)*text) * 0x100000001b3u;
+	return h;
+}
+
+static bool names_have(const struct names *n, uint64_t hash)
+{
+	for (size_t i = 0; i < n->count; i++) {
+		if (n->at[i] == hash)
+			return true;
+	}
+	return false;
+}
+
+static bool names_init(struct names *n, size_t room)
+{
+	n->at = calloc(room, sizeof(*n->at));
+	n->room = room;
+	return n->at != NULL;
+}
+
+static void names_add(struct names *n, uint64_t hash)
+{
+	n->at[n->next] = hash;
+	n->next = (n->next + 1) % n->room;
+	if (n->count < n->room)
+		n->count++;
+}
+
+struct server *server_new(const char *program, struct span command_line, const char *provider)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	if (!s || !names_init(&s->proven, PROVEN_MODELS) ||
+	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS)) {
+		server_free(s);
+		return NULL;
+	}
+	const char *known =
+		provider && *provider ? provider : provider_by_command(program, command_line);
+	if (known)
+		utf8_copy(span_str(known), s->provider, sizeof(s->provider));
+	return s;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	free(s->proven.at);
+	free(s->unproven.at);
+	free(s);
+}
+
+const char *server_provider(const struct server *s)
+{
+	return s->provider[0] ? s->provider : "unknown";
+}
+
+static void learn(struct server *s, const char *provider)
+{
+	if (provider && !s->provider[0])
+		snprintf(s->provider, sizeof(s->provider), "%s", provider);
+}
+
+void server_saw_response(struct server *s, const struct http_head *head)
+{
+	if (!s->provider[0])
+		learn(s, provider_by_fields(head));
+}
+
+void server_saw_fingerprint(struct server *s, struct span fingerprint)
+{
+	if (!s->provider[0])
+		learn(s, provider_by_fingerprint(fingerprint));
+}
+
+const char *server_last_model(const struct server *s)
+{
+	return s->last_model;
+}
+
+void server_proved_model(struct server *s, const char *model)
+{
+	if (strcmp(s->last_model, model) == 0) /* the usual case: one model */
+		return;
+	snprintf(s->last_model, sizeof(s->last_model), "%s", model);
+	uint64_t hash = hash_of(model);
+	if (!names_have(&s->proven, hash))
+		names_add(&s->proven, hash);
+}
+
+const char *server_error_model(struct server *s, const char *model)
+{
+	uint64_t hash = hash_of(model);
+	if (names_have(&s->proven, hash) || names_have(&s->unproven, hash))
+		return model;
+	if (s->unproven.count == s->unproven.room)
+		return "unknown";
+	names_add(&s->unproven, hash);
+	return model;
+}
+
+/* A file's path, not a name with an owner ("meta-llama/Llama-3.1-8B"). */
+static bool is_path(struct span name)
+{
+	return span_starts(name, "/") || span_starts(name, "./") || span_starts(name, "../") ||
+	       span_starts(name, "~/") || span_ends(name, ".gguf");
+}
+
+void server_path_label(struct span text, char *to, size_t room)
+{
+	utf8_copy(text, to, room);
+	for (char *p = to; *p; p++) {
+		if ((uint8_t)*p < 0x20 || *p == 0x7f)
+			*p = '_';
+	}
+}
+
+void server_model_label(struct span name, char *to, size_t room)
+{
+	while (is_path(name) && name.len && name.at[name.len - 1] == '/')
+		name.len--;
+	if (is_path(name)) {
+		const uint8_t *slash = memrchr(name.at, '/', name.len);
+		if (slash)
+			span_skip(&name, (size_t)(slash - name.at) + 1);
+	}
+	server_path_label(name, to, room);
+}

@@ -1,0 +1,30 @@
+/*
+ * server.h - what is learned of one watched process and shared by its sessions (struct server is made
+ * by session.h's server_new).
+ */
+#ifndef CALL_SERVER_H
+#define CALL_SERVER_H
+
+#include "agent/call/session.h"
+#include "agent/http/event.h"
+
+/* The provider as it is known now; never NULL. */
+const char *server_provider(const struct server *s);
+/* Evidence that a response brings; the first that says something decides for good. */
+void server_saw_response(struct server *s, const struct http_head *head);
+void server_saw_fingerprint(struct server *s, struct span fingerprint);
+
+/* The model of the last success; empty if there was none. */
+const char *server_last_model(const struct server *s);
+/* A call with this model got a 2xx. */
+void server_proved_model(struct server *s, const char *model);
+/* What an error is labelled with: the model, or "unknown" past LIMIT_UNPROVEN_MODELS. */
+const char *server_error_model(struct server *s, const char *model);
+
+/* A model's name as a label: a path cut to its last part, valid UTF-8 without control characters, cut
+ * to `room` with its NUL. */
+void server_model_label(struct span name, char *to, size_t room);
+/* Any text of a client as a label: valid UTF-8 without control characters, cut. */
+void server_path_label(struct span text, char *to, size_t room);
+
+#endif

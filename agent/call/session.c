@@ -1,0 +1,313 @@
+/*
+ * Requests queue up as they begin; the response that begins is that of the first:
+ *
+ *   in:   [request 1 ......][request 2 ..]
+ *   out:            [100][response 1 .........][response 2 ...]
+ *   queue:  1        1          1, 2                2
+ *
+ * After a loss that breaks a message nobody can say how many others went with it. Everything that
+ * waits is given up as lost, and pairing starts anew with a request that begins while no response is
+ * under way: without pipelining (no inference client pipelines) its response is the next one.
+ */
+#include "agent/call/session.h"
+
+#include "agent/base/limits.h"
+#include "agent/call/endpoint.h"
+#include "agent/call/inference.h"
+#include "agent/call/server.h"
+#include "agent/http/h1.h"
+
+#include <stdlib.h>
+
+/* A request and the response to it. */
+struct exchange {
+	struct exchange *next;
+	struct inference *inference; /* NULL: of no interest, kept for the pairing */
+	uint64_t arrived_ns;
+	enum http_method method;
+	bool head_seen; /* of the request */
+};
+
+struct session {
+	struct server *server;
+	const struct call_sink *sink;
+	struct h1 *in, *out;
+	struct exchange *first, *last;
+	unsigned waiting;	    /* exchanges in the queue */
+	struct exchange *reading;   /* whose request is being read */
+	struct exchange *answering; /* whose response is being read */
+	bool response_open;	    /* a response is under way, whosever it is */
+	bool interim;		    /* it is a 1xx */
+	bool client_done;	    /* the client sends no more */
+	bool unsure;		    /* after a loss: see above */
+	bool given_up;		    /* nothing is looked at any more */
+};
+
+struct session *session_new(struct server *server, const struct call_sink *sink)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->server = server;
+	s->sink = sink;
+	s->in = h1_new(H1_REQUESTS);
+	s->out = h1_new(H1_RESPONSES);
+	if (!s->in || !s->out) {
+		session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* ---- the queue ---------------------------------------------------------------------------------- */
+
+/* Takes the first exchange off; whoever looks at it looks no longer. Its call is the caller's. */
+static struct inference *pop(struct session *s)
+{
+	struct exchange *e = s->first;
+	struct inference *call = e->inference;
+	s->first = e->next;
+	if (!s->first)
+		s->last = NULL;
+	if (s->reading == e)
+		s->reading = NULL;
+	if (s->answering == e)
+		s->answering = NULL;
+	s->waiting--;
+	free(e);
+	if (s->first && s->first->head_seen)
+		h1_expect(s->out, s->first->method);
+	return call;
+}
+
+static void lose_all(struct session *s)
+{
+	while (s->first) {
+		struct inference *call = pop(s);
+		if (call)
+			inference_lose(call);
+	}
+}
+
+static void give_up(struct session *s)
+{
+	lose_all(s);
+	s->given_up = true;
+}
+
+static void lost(struct session *s)
+{
+	lose_all(s);
+	s->unsure = true;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	if (s->in && s->out)
+		lose_all(s);
+	h1_free(s->in);
+	h1_free(s->out);
+	free(s);
+}
+
+/* ---- requests ----------------------------------------------------------------------------------- */
+
+static void request_begins(struct session *s, uint64_t time_ns)
+{
+	if (s->unsure) {
+		if (s->response_open)
+			return; /* its head finds no exchange either */
+		s->unsure = false;
+	}
+	struct exchange *e = s->waiting < LIMIT_PIPELINE ? calloc(1, sizeof(*e)) : NULL;
+	if (!e) {
+		give_up(s);
+		return;
+	}
+	e->arrived_ns = time_ns;
+	if (s->last)
+		s->last->next = e;
+	else
+		s->first = e;
+	s->last = e;
+	s->waiting++;
+	s->reading = e;
+	/* A response that is under way without a request is an answer to something before us, or one
+	 * that came before the request's first byte was read: neither is this exchange's. */
+}
+
+static void request_head(struct session *s, const struct http_head *head)
+{
+	struct exchange *e = s->reading;
+	enum call_endpoint endpoint;
+	if (!e)
+		return;
+	e->head_seen = true;
+	e->method = head->method;
+	if (e == s->first)
+		h1_expect(s->out, e->method);
+	if (endpoint_of(head->method, head->path, &endpoint))
+		e->inference = inference_new(s->server, s->sink, endpoint, head, e->arrived_ns);
+}
+
+static void request_event(struct session *s, const struct http_event *ev, uint64_t time_ns)
+{
+	struct inference *call = s->reading ? s->reading->inference : NULL;
+	switch (ev->type) {
+	case HTTP_BEGIN:
+		request_begins(s, time_ns);
+		break;
+	case HTTP_HEAD:
+		request_head(s, &ev->head);
+		break;
+	case HTTP_BODY:
+		if (call)
+			inference_request_body(call, ev->body);
+		break;
+	case HTTP_END:
+		if (call)
+			inference_request_end(call, time_ns);
+		s->reading = NULL;
+		break;
+	case HTTP_LOST:
+		lost(s);
+		break;
+	case HTTP_UPGRADE:
+		break;
+	}
+}
+
+/* ---- responses ---------------------------------------------------------------------------------- */
+
+static void response_head(struct session *s, const struct http_head *head, uint64_t time_ns)
+{
+	s->interim = head->status < 200;
+	server_saw_response(s->server, head);
+	if (!s->interim && s->answering && s->answering->inference)
+		inference_response_head(s->answering->inference, head, time_ns);
+}
+
+static void response_end(struct session *s, uint64_t time_ns)
+{
+	s->response_open = false;
+	if (s->interim || !s->answering)
+		return;
+	struct inference *call = pop(s);
+	if (call)
+		inference_complete(call, time_ns);
+}
+
+static void response_event(struct session *s, const struct http_event *ev, uint64_t time_ns)
+{
+	struct inference *call = s->answering ? s->answering->inference : NULL;
+	switch (ev->type) {
+	case HTTP_BEGIN:
+		s->response_open = true;
+		s->answering = s->unsure ? NULL : s->first;
+		break;
+	case HTTP_HEAD:
+		response_head(s, &ev->head, time_ns);
+		break;
+	case HTTP_BODY:
+		if (call)
+			inference_response_body(call, ev->body, time_ns);
+		break;
+	case HTTP_END:
+		response_end(s, time_ns);
+		break;
+	case HTTP_LOST:
+		s->response_open = false;
+		lost(s);
+		break;
+	case HTTP_UPGRADE:
+		give_up(s);
+		break;
+	}
+}
+
+/* ---- what the connection tells ------------------------------------------------------------------ */
+
+static void drain(struct session *s, enum session_direction d, struct span bytes, uint64_t time_ns)
+{
+	struct h1 *parser = d == SESSION_IN ? s->in : s->out;
+	struct http_event ev;
+	enum step step = STEP_EVENT;
+	while (!s->given_up && (step = h1_next(parser, &bytes, &ev)) == STEP_EVENT) {
+		if (d == SESSION_IN)
+			request_event(s, &ev, time_ns);
+		else
+			response_event(s, &ev, time_ns);
+	}
+	if (step == STEP_BAD)
+		give_up(s);
+}
+
+void session_bytes(struct session *s, enum session_direction d, struct span bytes, uint64_t time_ns)
+{
+	if (!s->given_up)
+		drain(s, d, bytes, time_ns);
+}
+
+void session_gap(struct session *s, enum session_direction d, uint64_t bytes, uint64_t time_ns)
+{
+	struct exchange *e = d == SESSION_IN ? s->reading : s->answering;
+	if (s->given_up || !bytes)
+		return;
+	if (h1_gap(d == SESSION_IN ? s->in : s->out, bytes)) {
+		if (e && e->inference && d == SESSION_IN)
+			inference_request_gap(e->inference);
+		else if (e && e->inference)
+			inference_response_gap(e->inference);
+		/* It may have been the last part of the body. */
+		drain(s, d, span_of(NULL, 0), time_ns);
+		return;
+	}
+	/* Between messages no HTTP_LOST comes, but whole messages may be gone. */
+	drain(s, d, span_of(NULL, 0), time_ns);
+	lost(s);
+}
+
+void session_eof(struct session *s, uint64_t time_ns)
+{
+	(void)time_ns;
+	s->client_done = true;
+}
+
+void session_shut(struct session *s, uint64_t time_ns)
+{
+	/* A body that runs to the end of the connection is whole now. */
+	if (!s->given_up && h1_eof(s->out))
+		drain(s, SESSION_OUT, span_of(NULL, 0), time_ns);
+}
+
+/* Ends what is open; a request that never was whole and got no response is no call. */
+static void fail_all(struct session *s, enum call_error how, uint64_t time_ns)
+{
+	while (s->first) {
+		struct inference *call = pop(s);
+		if (call)
+			inference_fail(call, how, time_ns);
+	}
+}
+
+void session_fail(struct session *s, int error, uint64_t time_ns)
+{
+	(void)error; /* ECONNRESET, EPIPE, ETIMEDOUT, ...: the client is not to be reached */
+	fail_all(s, CALL_CLIENT_DISCONNECT, time_ns);
+	s->given_up = true;
+}
+
+void session_close(struct session *s, enum session_end how, uint64_t time_ns)
+{
+	if (how == SESSION_CLOSED)
+		session_shut(s, time_ns);
+	if (how == SESSION_LOST)
+		lose_all(s);
+	else if (s->client_done)
+		fail_all(s, CALL_CLIENT_DISCONNECT, time_ns);
+	else
+		fail_all(s, how == SESSION_CLOSED ? CALL_TRUNCATED : CALL_SERVER_CRASH, time_ns);
+	s->given_up = true;
+}
