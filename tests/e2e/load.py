@@ -221,6 +221,9 @@ def llama_cpp_plan(n: int, seed: int) -> list[Call]:
         fields |= {"messages": [{"role": "user", "content": said}]} if path == CHAT else {"prompt": said}
         fields["n_predict" if path == NATIVE else "max_tokens"] = r.randrange(24, 80)
         how = manners(r)
+        # It serves its one model whatever is asked for. Its native streams name it at their end only.
+        if kind == "whole" or kind == "stream" and path != NATIVE:
+            fields["model"] = r.choice(["tiny.gguf", "tiny.gguf", "gpt-4o"])
         if kind == "whole":
             plan.append(Call(path, sized(fields, next(length)), "tiny.gguf", False, **how))
         elif kind == "stop":
