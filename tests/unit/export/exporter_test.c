@@ -70,11 +70,10 @@ static size_t pids_in(const struct http_request *r, int64_t *pids, size_t room, 
 			if (strcmp(res->attributes[k]->key, "process.pid") == 0)
 				pids[i] = res->attributes[k]->value->int_value;
 	}
-	*time_ns = m->resource_metrics[0]
-			   ->scope_metrics[0]
-			   ->metrics[0]
-			   ->sum->data_points[0]
-			   ->time_unix_nano;
+	const Otlp__Metric *first = m->resource_metrics[0]->scope_metrics[0]->metrics[0];
+	*time_ns = first->data_case == OTLP__METRIC__DATA_SUM
+			   ? first->sum->data_points[0]->time_unix_nano
+			   : first->histogram->data_points[0]->time_unix_nano;
 	otlp__metrics_request__free_unpacked(m, NULL);
 	return n;
 }
@@ -365,6 +364,20 @@ static void test_a_failing_receiver_is_left_alone_however_fast_batches_come(void
 	http_script_stop(s);
 }
 
+/* Three processes with all the series they may have: two requests at least. */
+static struct export_batch *large_batch(void)
+{
+	struct export_batch *b = export_batch_new(3);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct metrics *m = metrics_new();
+		sample_models(m, LIMIT_SERIES);
+		sample_process(b, i, i + 1, m);
+	}
+	b->time_ns = clock_real_ns();
+	return b;
+}
+#define LARGE_POINTS (3 * 6 * LIMIT_SERIES)
+
 /* A batch larger than a request goes in several; a refused one does not keep the others back. */
 static void test_a_large_batch_goes_in_parts(void **state)
 {
@@ -375,21 +388,66 @@ static void test_a_large_batch_goes_in_parts(void **state)
 	struct http_script *s = http_script_start(replies, 7, 0);
 	struct config c = config_for(s->port);
 	struct exporter *e = exporter_start(&c);
-	struct export_batch *b = export_batch_new(3);
-	for (uint32_t i = 0; i < 3; i++) {
-		struct metrics *m = metrics_new();
-		sample_models(m, LIMIT_SERIES);
-		sample_process(b, i, i + 1, m);
-	}
-	exporter_submit(e, b);
-	struct exporter_stats st = settled(e, 3 * 6 * LIMIT_SERIES);
+	exporter_submit(e, large_batch());
+	struct exporter_stats st = settled(e, LARGE_POINTS);
 	assert_true(st.requests >= 2 && st.requests <= 4);
 	assert_true(st.failed_points > 0);
-	assert_int_equal(st.exported_points + st.failed_points, 3 * 6 * LIMIT_SERIES);
+	assert_int_equal(st.exported_points + st.failed_points, LARGE_POINTS);
 	for (size_t i = 0; i < http_script_count(s); i++)
 		assert_true(s->requests[i].body_len <= LIMIT_OTLP_REQUEST_BYTES);
 	assert_non_null(strstr(st.last_error, "HTTP 400"));
 	exporter_stop(e);
+	http_script_stop(s);
+}
+
+/* Parts of one collection are not torn apart by the next, as long as they are taken. */
+static void test_a_batch_that_is_taken_is_finished_first(void **state)
+{
+	(void)state;
+	const struct http_reply replies[] = {{.head = "200 OK", .delay_ms = 100},
+					     {.head = "200 OK", .delay_ms = 100},
+					     {.head = "200 OK"},
+					     {.head = "200 OK"},
+					     {.head = "200 OK"},
+					     {.head = "200 OK"}};
+	struct http_script *s = http_script_start(replies, 6, 0);
+	struct config c = config_for(s->port);
+	struct exporter *e = exporter_start(&c);
+	exporter_submit(e, large_batch());
+	assert_non_null(http_script_request(s, 0));
+	exporter_submit(e, batch_of(9, 1, false));
+	struct exporter_stats st = settled(e, LARGE_POINTS + 6);
+	assert_int_equal(st.exported_points, LARGE_POINTS + 6);
+	int64_t pids[8] = {0};
+	uint64_t time_ns;
+	assert_int_equal(pids_in(&s->requests[st.requests - 1], pids, 8, &time_ns), 1);
+	assert_int_equal(pids[0], 9);
+	exporter_stop(e);
+	http_script_stop(s);
+}
+
+/* Once the receiver takes the first part, the rest is not held back by what it said before. */
+static void test_stop_sends_all_parts_after_a_refusal(void **state)
+{
+	(void)state;
+	const struct http_reply replies[] = {{.head = "503 x\r\nRetry-After: 9"},
+					     {.head = "200 OK"},
+					     {.head = "200 OK"},
+					     {.head = "200 OK"},
+					     {.head = "200 OK"}};
+	struct http_script *s = http_script_start(replies, 5, 0);
+	struct config c = config_for(s->port);
+	struct exporter *e = exporter_start(&c);
+	exporter_submit(e, large_batch());
+	while (!stats_of(e).requests)
+		usleep(5000);
+	exporter_stop(e);
+	size_t parts = http_script_count(s) - 1;
+	assert_true(parts >= 2);
+	int64_t pids[8] = {0};
+	uint64_t time_ns;
+	size_t n = pids_in(&s->requests[parts], pids, 8, &time_ns);
+	assert_int_equal(pids[n - 1], 3); /* the last process of the batch */
 	http_script_stop(s);
 }
 
@@ -458,6 +516,25 @@ static void test_stop_keeps_its_deadline(void **state)
 	http_script_stop(s);
 }
 
+/* A matter of configuration: one clear message, and no loop of retries. */
+static void test_certificates_that_are_not_there(void **state)
+{
+	(void)state;
+	struct http_script *s = http_script_start(NULL, 0, 0);
+	struct config c = config_for(s->port);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/", s->port);
+	c.ca_file = (char *)"/nowhere/ca.pem";
+	struct exporter *e = exporter_start(&c);
+	exporter_submit(e, batch_of(1, 1, true));
+	struct exporter_stats st = settled(e, 6);
+	assert_int_equal(st.failed_points, 6);
+	assert_int_equal(st.requests, 1);
+	assert_non_null(strstr(st.last_error, "/nowhere/ca.pem"));
+	assert_int_equal(http_script_count(s), 0);
+	exporter_stop(e);
+	http_script_stop(s);
+}
+
 static void test_nothing_to_do(void **state)
 {
 	(void)state;
@@ -508,9 +585,12 @@ int main(void)
 		cmocka_unit_test(test_the_newest_wins_and_the_last_is_kept),
 		cmocka_unit_test(test_a_failing_receiver_is_left_alone_however_fast_batches_come),
 		cmocka_unit_test(test_a_large_batch_goes_in_parts),
+		cmocka_unit_test(test_a_batch_that_is_taken_is_finished_first),
+		cmocka_unit_test(test_stop_sends_all_parts_after_a_refusal),
 		cmocka_unit_test(test_stop_sends_what_waits),
 		cmocka_unit_test(test_stop_tries_at_once_whatever_was_awaited),
 		cmocka_unit_test(test_stop_keeps_its_deadline),
+		cmocka_unit_test(test_certificates_that_are_not_there),
 		cmocka_unit_test(test_nothing_to_do),
 		cmocka_unit_test(test_a_header_that_the_receiver_repeats_is_not_passed_on),
 	};

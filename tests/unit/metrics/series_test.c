@@ -53,6 +53,23 @@ static void test_what_stands_behind_the_nul_plays_no_part(void **state)
 	series_release(&s);
 }
 
+/* Equal hashes are no proof: here all sets have the same one. */
+static void test_colliding_sets_stay_apart(void **state)
+{
+	(void)state;
+	struct series_set s;
+	assert_int_equal(series_init(&s, 0), 0);
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned n = 0; n < 100; n++) {
+			struct call_labels l = labels_of(n);
+			struct series_point *p = series_at(&s, 7, &l, CALL_OK, 1000);
+			assert_ptr_equal(p, s.points[n]);
+			assert_string_equal(p->labels.call.model, l.model);
+		}
+	assert_int_equal(s.count, 100);
+	series_release(&s);
+}
+
 /* The boundary between model and provider counts: "ab" + "c" is not "a" + "bc". */
 static void test_text_does_not_run_from_one_attribute_into_the_next(void **state)
 {
@@ -97,6 +114,7 @@ int main(void)
 		cmocka_unit_test(test_each_attribute_tells_series_apart),
 		cmocka_unit_test(test_what_stands_behind_the_nul_plays_no_part),
 		cmocka_unit_test(test_text_does_not_run_from_one_attribute_into_the_next),
+		cmocka_unit_test(test_colliding_sets_stay_apart),
 		cmocka_unit_test(test_the_cap_and_the_overflow_point),
 	};
 	return cmocka_run_group_tests_name("metrics/series", tests, NULL, NULL);
