@@ -37,6 +37,8 @@
 /* After exporter_stop, failed requests are tried again for so long; a receiver that is not there must
  * not hold up the end of the agent for the whole of the export timeout. */
 #define FLUSH_RETRY_NS (5000ull * CLOCK_MS_NS)
+/* And the end comes even where exports have no timeout. */
+#define FLUSH_MAX_MS 30000u
 
 struct exporter {
 	const struct config *config;
@@ -83,9 +85,11 @@ static void finish(struct exporter *e)
 /* The batch failed, though not for good: its `last` processes go on with the newest batch, or alone. */
 static void give_up(struct exporter *e, uint64_t now_ns)
 {
-	e->stats.failed_points += e->delivery.points_left;
+	size_t failed = e->delivery.points_left;
 	struct export_batch *b = delivery_end(&e->delivery);
 	e->lasts_open -= batch_keep_lasts(b, now_ns);
+	size_t kept = batch_points(b); /* sent again as a whole, and counted then */
+	e->stats.failed_points += failed > kept ? failed - kept : 0;
 	if (e->waiting)
 		e->lasts_open -= batch_take_lasts(e->waiting, b);
 	else if (b->process_count)

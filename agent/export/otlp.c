@@ -47,6 +47,8 @@ static struct attributes point_attributes(struct build *b, const struct metrics_
 	struct attributes a = {.list = tree_take(&b->tree, POINT_ATTRIBUTES * sizeof(*a.list))};
 	if (!a.list)
 		return a;
+	if (in->bare)
+		return a;
 	if (l->overflow) {
 		attributes_add_bool(&b->tree, &a, "otel.metric.overflow", true);
 		return a;
