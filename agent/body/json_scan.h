@@ -5,12 +5,13 @@
 #define BODY_JSON_SCAN_H
 
 #include "agent/base/span.h"
+#include "agent/body/swar.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-/* Whether a byte inside a string is anything but content: its end, an escape, or what JSON forbids. */
+/* Whether a byte in a string is anything but content: its end, an escape, or what JSON forbids. */
 static inline bool json_is_special(uint8_t c)
 {
 	return c == '"' || c == '\\' || c < 0x20;
@@ -31,6 +32,12 @@ static inline size_t json_plain_bytes(struct span in)
 		int bits = _mm_movemask_epi8(hit);
 		if (bits)
 			return at + (size_t)__builtin_ctz((unsigned)bits);
+	}
+#else
+	for (; in.len - at >= 8; at += 8) {
+		uint64_t w = swar_load(in.at + at);
+		if (swar_has(w, '"') || swar_has(w, '\\') || swar_has_below(w, 0x20))
+			break;
 	}
 #endif
 	while (at < in.len && !json_is_special(in.at[at]))

@@ -13,6 +13,8 @@
  */
 #include "agent/body/sse.h"
 
+#include "agent/body/sse_scan.h"
+
 enum sse_state {
 	SSE_START,
 	SSE_FIELD,
@@ -30,25 +32,13 @@ enum sse_flag {
 	JOIN = 8,     /* a LF is due before the data of this line */
 };
 
+_Static_assert(sizeof(struct sse) < 64, "a live stream pays for this");
+
 static const char bom[3] = "\xef\xbb\xbf";
 
 void sse_init(struct sse *p)
 {
 	*p = (struct sse){.state = SSE_START};
-}
-
-/* The first CR or LF of the input; its length if there is none. */
-static size_t line_bytes(struct span in)
-{
-	const uint8_t *lf = memchr(in.at, '\n', in.len);
-	size_t n = lf ? (size_t)(lf - in.at) : in.len;
-	const uint8_t *cr = memchr(in.at, '\r', n);
-	return cr ? (size_t)(cr - in.at) : n;
-}
-
-static bool is_line_end(uint8_t c)
-{
-	return c == '\r' || c == '\n';
 }
 
 /* Takes the line end at the front of the input. */
@@ -119,7 +109,7 @@ static bool in_data(struct sse *p, struct span *in, struct sse_event *ev)
 		p->flags &= (uint8_t)~JOIN;
 		return give(ev, span_of("\n", 1));
 	}
-	size_t n = line_bytes(*in);
+	size_t n = sse_line_bytes(*in);
 	if (n)
 		return give(ev, span_take(in, n));
 	take_line_end(p, in);
@@ -128,10 +118,10 @@ static bool in_data(struct sse *p, struct span *in, struct sse_event *ev)
 
 static void in_name(struct sse *p, struct span *in)
 {
-	size_t n = line_bytes(*in), room = sizeof(p->name) - p->name_len;
+	size_t n = sse_line_bytes(*in), room = sizeof(p->name) - p->name_len;
 	size_t keep = n < room ? n : room;
 	memcpy(p->name + p->name_len, in->at, keep);
-	p->name_len = (uint16_t)(p->name_len + keep);
+	p->name_len = (uint8_t)(p->name_len + keep);
 	span_skip(in, n);
 	if (in->len)
 		take_line_end(p, in);
@@ -139,7 +129,7 @@ static void in_name(struct sse *p, struct span *in)
 
 static bool in_skipped(struct sse *p, struct span *in, struct sse_event *ev)
 {
-	span_skip(in, line_bytes(*in));
+	span_skip(in, sse_line_bytes(*in));
 	if (!in->len)
 		return false;
 	take_line_end(p, in);
@@ -153,7 +143,7 @@ static bool in_skipped(struct sse *p, struct span *in, struct sse_event *ev)
 /* At the start of a line or in its field name. */
 static bool in_field(struct sse *p, struct span *in, struct sse_event *ev)
 {
-	if (!is_line_end(in->at[0])) {
+	if (!sse_is_line_end(in->at[0])) {
 		take_field_byte(p, in);
 		return false;
 	}

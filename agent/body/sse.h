@@ -7,17 +7,23 @@
  * Data is handed on in pieces as it passes, so that an event of any length costs no memory:
  *   SSE_DATA   a piece of the current event's data, not empty
  *   SSE_END    the event is complete (a blank line); `name` is its "event" field, cut to
- *              LIMIT_SSE_FIELD_BYTES. Events without any data line give no SSE_END (the standard
- *              drops them), unless they had a name.
+ *              SSE_NAME_BYTES. Events without any data line give no SSE_END (the standard drops
+ *              them), unless they had a name.
  *   SSE_COMMENT a comment line
  * The joining LF between two data lines comes as (part of) a piece.
  */
 #ifndef BODY_SSE_H
 #define BODY_SSE_H
 
-#include "agent/base/limits.h"
 #include "agent/base/span.h"
 #include "agent/base/step.h"
+
+/* The longest event names on the wire are of OpenAI's Responses API, such as the 38 bytes of
+ * "response.function_call_arguments.delta". A stream holds this much of a name. */
+#define SSE_NAME_BYTES 48u
+
+/* One more than the longest field name that matters, "event": what fills it is another field. */
+#define SSE_FIELD_BYTES 6u
 
 enum sse_event_type { SSE_DATA, SSE_END, SSE_COMMENT };
 
@@ -30,10 +36,10 @@ struct sse_event {
 struct sse {
 	uint8_t state;
 	uint8_t flags;
-	uint16_t name_len;
 	uint8_t field_len;
-	char field[8];			  /* start of a field name that is not known yet */
-	char name[LIMIT_SSE_FIELD_BYTES]; /* "event" of the current event */
+	uint8_t name_len;
+	char field[SSE_FIELD_BYTES]; /* start of a field name that is not known yet */
+	char name[SSE_NAME_BYTES];   /* "event" of the current event */
 };
 
 void sse_init(struct sse *p);
