@@ -45,7 +45,8 @@ static void print_point(const struct metrics_instrument *in, const struct metric
 			FILE *to)
 {
 	fputs("    ", to);
-	print_labels(in, &p->labels, to);
+	if (!in->bare)
+		print_labels(in, &p->labels, to);
 	if (in->kind != METRICS_HISTOGRAM)
 		fprintf(to, "  %" PRId64, p->value);
 	else if (p->count)

@@ -84,4 +84,12 @@ const struct metrics_instrument metrics_instruments[METRICS_COUNT] = {
 			.description = "Calls whose end was not seen",
 			.kind = METRICS_COUNTER,
 		},
+	[METRICS_RECORDS_DROPPED] =
+		{
+			.name = "inferwire.records.dropped",
+			.unit = "{record}",
+			.description = "Records of the ring of the process that were lost",
+			.kind = METRICS_COUNTER,
+			.bare = true,
+		},
 };

@@ -164,3 +164,11 @@ void metrics_call_lost(struct metrics *m, const struct call *c, uint64_t now_ns)
 	key_of(&k, m, &c->started);
 	count(m, METRICS_CALLS_LOST, &k, CALL_OK, 1, now_ns);
 }
+
+void metrics_records_dropped(struct metrics *m, uint64_t records, uint64_t now_ns)
+{
+	static const struct call_labels none;
+	struct key k;
+	key_of(&k, m, &none);
+	count(m, METRICS_RECORDS_DROPPED, &k, CALL_OK, (int64_t)records, now_ns);
+}

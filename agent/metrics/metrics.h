@@ -28,6 +28,7 @@ enum metrics_id {
 	METRICS_TIME_TO_FIRST_TOKEN,
 	METRICS_CALLS_ESTIMATED, /* inferwire.calls.estimated: token counts that are counted events */
 	METRICS_CALLS_LOST,	 /* inferwire.calls.lost: calls whose end was not seen */
+	METRICS_RECORDS_DROPPED, /* inferwire.records.dropped: of the ring of the process */
 	METRICS_COUNT,
 };
 
@@ -37,6 +38,7 @@ struct metrics_instrument {
 	const char *unit; /* "{request}", "s", "" */
 	const char *description;
 	enum metrics_kind kind;
+	bool bare;	      /* one point without attributes */
 	bool has_status;      /* points carry status (and error_type on errors) */
 	const double *bounds; /* histograms: upper bounds, inclusive, ascending */
 	size_t bound_count;
@@ -70,6 +72,9 @@ void metrics_call_started(struct metrics *m, const struct call *c, uint64_t now_
 void metrics_call_first_token(struct metrics *m, const struct call *c, uint64_t now_ns);
 void metrics_call_ended(struct metrics *m, const struct call *c, uint64_t now_ns);
 void metrics_call_lost(struct metrics *m, const struct call *c, uint64_t now_ns);
+
+/* Records of the process's ring that were dropped since the last time. */
+void metrics_records_dropped(struct metrics *m, uint64_t records, uint64_t now_ns);
 
 /* A frozen copy of all points, for another thread. */
 struct metrics_snapshot;

@@ -155,6 +155,23 @@ static void test_the_overflow_point_has_one_attribute(void **state)
 	export_batch_free(b);
 }
 
+static void test_a_bare_metric_has_no_attributes(void **state)
+{
+	(void)state;
+	struct export_batch *b = export_batch_new(1);
+	struct metrics *m = metrics_new();
+	metrics_records_dropped(m, 7, SAMPLE_NOW);
+	sample_process(b, 0, 1, m);
+	Otlp__MetricsRequest *r = decoded(b);
+	const Otlp__Metric *dropped = metric_named(r, "inferwire.records.dropped");
+	assert_true(dropped->sum->is_monotonic);
+	assert_int_equal(dropped->sum->n_data_points, 1);
+	assert_int_equal(dropped->sum->data_points[0]->n_attributes, 0);
+	assert_int_equal(dropped->sum->data_points[0]->as_int, 7);
+	otlp__metrics_request__free_unpacked(r, NULL);
+	export_batch_free(b);
+}
+
 static void test_nothing_to_say_is_no_request(void **state)
 {
 	(void)state;
@@ -288,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_a_good_call_comes_back_as_it_went),
 		cmocka_unit_test(test_error_type_is_on_errors_only),
 		cmocka_unit_test(test_the_overflow_point_has_one_attribute),
+		cmocka_unit_test(test_a_bare_metric_has_no_attributes),
 		cmocka_unit_test(test_nothing_to_say_is_no_request),
 		cmocka_unit_test(test_many_points_are_split_and_none_is_lost_or_said_twice),
 		cmocka_unit_test(test_the_bytes_of_a_point),

@@ -83,9 +83,9 @@ static void test_a_good_stream_is_in_all_six_with_these_values(void **state)
 }
 
 /*			    total dur conc tps inf ttft est lost */
-static const size_t all[] = {1, 1, 1, 1, 1, 1, 0, 0};
-static const size_t no_inference[] = {1, 1, 1, 0, 0, 1, 0, 0};
-static const size_t no_tokens[] = {1, 1, 1, 0, 1, 1, 0, 0};
+static const size_t all[METRICS_COUNT] = {1, 1, 1, 1, 1, 1, 0, 0};
+static const size_t no_inference[METRICS_COUNT] = {1, 1, 1, 0, 0, 1, 0, 0};
+static const size_t no_tokens[METRICS_COUNT] = {1, 1, 1, 0, 1, 1, 0, 0};
 
 static void test_which_calls_are_in_which_metrics(void **state)
 {
@@ -103,21 +103,21 @@ static void test_which_calls_are_in_which_metrics(void **state)
 	counts_are(&c, no_tokens);
 
 	c = good_stream(), c.incomplete = true;
-	counts_are(&c, (size_t[]){1, 1, 1, 0, 0, 0, 0, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 1, 1, 0, 0, 0, 0, 0});
 	c = good_stream(), c.first_token_ns = 0, c.labels.stream = false;
-	counts_are(&c, (size_t[]){1, 1, 1, 1, 1, 0, 0, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 1, 1, 1, 1, 0, 0, 0});
 	c = good_stream(), c.labels.stream = false; /* a first token is of streams only */
-	counts_are(&c, (size_t[]){1, 1, 1, 1, 1, 0, 0, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 1, 1, 1, 1, 0, 0, 0});
 	c = good_stream(), c.token_source = CALL_TOKENS_EVENTS;
-	counts_are(&c, (size_t[]){1, 1, 1, 1, 1, 1, 1, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 1, 1, 1, 1, 1, 1, 0});
 
 	/* Answered before the request was read: 413, for one. */
 	c = good_stream(), c.received_ns = 0;
-	counts_are(&c, (size_t[]){1, 1, 1, 0, 0, 0, 0, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 1, 1, 0, 0, 0, 0, 0});
 	c = good_stream(), c.received_ns = 700 * MS;
-	counts_are(&c, (size_t[]){1, 1, 1, 0, 0, 0, 0, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 1, 1, 0, 0, 0, 0, 0});
 	c = good_stream(), c.arrived_ns = 0; /* its first bytes were lost */
-	counts_are(&c, (size_t[]){1, 0, 1, 1, 1, 1, 0, 0});
+	counts_are(&c, (size_t[METRICS_COUNT]){1, 0, 1, 1, 1, 1, 0, 0});
 }
 
 static void test_status_and_error_type_tell_apart_only_where_they_belong(void **state)
@@ -153,6 +153,22 @@ static void test_a_lost_call_is_counted_and_no_longer_under_way(void **state)
 	assert_int_equal(metrics_snapshot_point(s, METRICS_CONCURRENT_REQUESTS, 0).value, 0);
 	assert_int_equal(metrics_snapshot_point(s, METRICS_CALLS_LOST, 0).value, 1);
 	assert_int_equal(metrics_snapshot_count(s, METRICS_REQUESTS_TOTAL), 0);
+	metrics_snapshot_free(s);
+	metrics_free(m);
+}
+
+static void test_dropped_records_add_up_in_one_point(void **state)
+{
+	(void)state;
+	struct metrics *m = metrics_new();
+	metrics_records_dropped(m, 3, NOW);
+	metrics_records_dropped(m, 4, NOW + 1);
+	struct metrics_snapshot *s = metrics_snapshot(m);
+	assert_int_equal(metrics_snapshot_count(s, METRICS_RECORDS_DROPPED), 1);
+	struct metrics_point p = metrics_snapshot_point(s, METRICS_RECORDS_DROPPED, 0);
+	assert_int_equal(p.value, 7);
+	assert_int_equal(p.start_ns, NOW);
+	assert_true(metrics_instruments[METRICS_RECORDS_DROPPED].bare);
 	metrics_snapshot_free(s);
 	metrics_free(m);
 }
@@ -231,7 +247,9 @@ static void test_instruments_are_what_was_promised(void **state)
 		 19, 0.001, 80},
 		{"inferwire.calls.estimated", "{call}", METRICS_COUNTER, false, 0, 0, 0},
 		{"inferwire.calls.lost", "{call}", METRICS_COUNTER, false, 0, 0, 0},
+		{"inferwire.records.dropped", "{record}", METRICS_COUNTER, false, 0, 0, 0},
 	};
+	assert_int_equal(METRICS_COUNT, sizeof(want) / sizeof(want[0]));
 	for (size_t id = 0; id < METRICS_COUNT; id++) {
 		const struct metrics_instrument *in = &metrics_instruments[id];
 		assert_string_equal(in->name, want[id].name);
@@ -255,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_which_calls_are_in_which_metrics),
 		cmocka_unit_test(test_status_and_error_type_tell_apart_only_where_they_belong),
 		cmocka_unit_test(test_a_lost_call_is_counted_and_no_longer_under_way),
+		cmocka_unit_test(test_dropped_records_add_up_in_one_point),
 		cmocka_unit_test(test_plus_and_minus_meet_in_the_same_point_also_past_the_cap),
 		cmocka_unit_test(test_names_that_become_equal_when_repaired_are_one_series),
 		cmocka_unit_test(test_instruments_are_what_was_promised),
