@@ -1,0 +1,212 @@
+/*
+ * A descriptor has one connection at a time; its generation tells it from its predecessors:
+ *
+ *   OPEN 7.3   ...   CLOSE 7.3            the usual life
+ *   OPEN 7.4 while 7.3 is known           7.3's CLOSE was dropped: lost
+ *   IN 7.5 while nothing is known         7.5's OPEN was dropped: opened here; where the offset is not
+ *                                         0, it is joined in the middle
+ *   IN 7.4 while 7.5 is known             a thread that came late: nobody's
+ *
+ * A record that begins past the expected offset tells the length of the gap before it; one that
+ * begins before it contradicts itself, and its connection is not followed any further.
+ */
+#include "agent/intake/flow.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* Descriptors the shim watches lie below 2^20 (shim/conn.h); a larger one is no record of it. */
+#define FLOW_FDS_MAX (1u << 20)
+
+struct connection {
+	uint32_t generation; /* 0 = none */
+	uint32_t reserved;
+	void *conn;	      /* the sink's; NULL = not followed */
+	uint64_t expected[2]; /* offset of the next byte, by direction */
+};
+
+struct flow {
+	struct flow_sink sink;
+	struct connection *at; /* by descriptor */
+	uint32_t room;
+	struct flow_stats stats;
+};
+
+struct flow *flow_new(const struct flow_sink *sink)
+{
+	struct flow *f = calloc(1, sizeof(*f));
+	if (f)
+		f->sink = *sink;
+	return f;
+}
+
+void flow_free(struct flow *f)
+{
+	if (!f)
+		return;
+	flow_end(f, FLOW_LOST, 0);
+	free(f->at);
+	free(f);
+}
+
+static void end_connection(struct flow *f, struct connection *c, enum flow_end how,
+			   uint64_t time_ns)
+{
+	if (!c->generation)
+		return;
+	f->stats.live--;
+	void *conn = c->conn;
+	*c = (struct connection){0};
+	if (conn)
+		f->sink.ended(conn, how, time_ns);
+}
+
+void flow_end(struct flow *f, enum flow_end how, uint64_t time_ns)
+{
+	for (uint32_t fd = 0; fd < f->room; fd++)
+		end_connection(f, &f->at[fd], how, time_ns);
+}
+
+/* The place of a descriptor; NULL if it cannot be one, or without memory. */
+static struct connection *place(struct flow *f, uint32_t fd)
+{
+	if (fd < f->room)
+		return &f->at[fd];
+	if (fd >= FLOW_FDS_MAX)
+		return NULL;
+	uint32_t room = f->room ? f->room : 64;
+	while (room <= fd)
+		room *= 2;
+	struct connection *at = realloc(f->at, room * sizeof(*at));
+	if (!at)
+		return NULL;
+	memset(at + f->room, 0, (room - f->room) * sizeof(*at));
+	f->at = at;
+	f->room = room;
+	return &f->at[fd];
+}
+
+static void begin(struct flow *f, struct connection *c, uint32_t generation)
+{
+	*c = (struct connection){.generation = generation, .conn = f->sink.opened(f->sink.user)};
+	f->stats.opened++;
+	f->stats.live++;
+}
+
+static void stop_following(struct flow *f, struct connection *c, uint64_t time_ns)
+{
+	void *conn = c->conn;
+	c->conn = NULL;
+	if (conn)
+		f->sink.ended(conn, FLOW_LOST, time_ns);
+}
+
+/* Tells a gap before `offset`; false if the connection is not followed (any more). */
+static bool reach(struct flow *f, struct connection *c, enum flow_direction d, uint64_t offset,
+		  uint64_t time_ns)
+{
+	if (!c->conn)
+		return false;
+	if (offset < c->expected[d]) {
+		stop_following(f, c, time_ns);
+		return false;
+	}
+	if (offset > c->expected[d]) {
+		f->stats.gaps++;
+		f->sink.gap(c->conn, d, offset - c->expected[d], time_ns);
+		c->expected[d] = offset;
+	}
+	return true;
+}
+
+static void take_bytes(struct flow *f, struct connection *c, const struct ring_record *rec)
+{
+	enum flow_direction d = rec->type == WIRE_IN ? FLOW_IN : FLOW_OUT;
+	f->stats.bytes += rec->payload.len;
+	if (!reach(f, c, d, rec->offset, rec->time_ns) || !rec->payload.len)
+		return;
+	c->expected[d] += rec->payload.len;
+	f->sink.bytes(c->conn, d, rec->payload, rec->time_ns);
+}
+
+/* The connection that a record is about, or NULL: it is nobody's. */
+static struct connection *find(struct flow *f, const struct ring_record *rec)
+{
+	struct connection *c = place(f, rec->fd);
+	if (!c || !rec->generation || rec->generation < c->generation)
+		return NULL;
+	if (rec->type == WIRE_OPEN || rec->generation > c->generation) {
+		end_connection(f, c, FLOW_LOST, rec->time_ns);
+		if (rec->type == WIRE_CLOSE || rec->type == WIRE_OPAQUE)
+			return NULL; /* all of it was dropped but the end */
+		begin(f, c, rec->generation);
+		bool joined = rec->type != WIRE_OPEN && rec->offset;
+		for (int d = 0; joined && c->conn && d < 2; d++)
+			f->sink.gap(c->conn, (enum flow_direction)d, FLOW_UNKNOWN, rec->time_ns);
+		if (joined && (rec->type == WIRE_IN || rec->type == WIRE_EOF))
+			c->expected[FLOW_IN] = rec->offset;
+		else if (joined)
+			c->expected[FLOW_OUT] = rec->offset;
+	}
+	return c;
+}
+
+static void count_opaque(struct flow *f, const struct ring_record *rec)
+{
+	if (rec->info == WIRE_OPAQUE_TLS)
+		f->stats.encrypted++;
+	else
+		f->stats.opaque++;
+}
+
+void flow_record(struct flow *f, const struct ring_record *rec)
+{
+	struct connection *c = find(f, rec);
+	f->stats.records++;
+	if (rec->type == WIRE_OPAQUE)
+		count_opaque(f, rec);
+	if (!c)
+		return;
+	switch ((enum wire_type)rec->type) {
+	case WIRE_IN:
+	case WIRE_OUT:
+		take_bytes(f, c, rec);
+		break;
+	case WIRE_EOF:
+		if (reach(f, c, FLOW_IN, rec->offset, rec->time_ns))
+			f->sink.eof(c->conn, rec->time_ns);
+		break;
+	case WIRE_SHUT:
+		if (c->conn && rec->info != SHUT_RD)
+			f->sink.shut(c->conn, rec->time_ns);
+		break;
+	case WIRE_FAIL:
+		if (c->conn)
+			f->sink.failed(c->conn, rec->info, rec->time_ns);
+		break;
+	case WIRE_CLOSE:
+		reach(f, c, FLOW_OUT, rec->offset, rec->time_ns);
+		end_connection(f, c, FLOW_CLOSED, rec->time_ns);
+		break;
+	case WIRE_OPAQUE:
+		end_connection(f, c, FLOW_LOST, rec->time_ns);
+		break;
+	case WIRE_OPEN:
+	case WIRE_PAD:
+		break;
+	}
+}
+
+void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
+		bool (*is_open)(void *user, uint32_t fd), void *user, uint64_t time_ns)
+{
+	for (uint32_t fd = lane; fd < f->room; fd += lanes) {
+		if (f->at[fd].generation && !is_open(user, fd))
+			end_connection(f, &f->at[fd], FLOW_LOST, time_ns);
+	}
+}
+
+struct flow_stats flow_stats(const struct flow *f)
+{
+	return f->stats;
+}

@@ -1,0 +1,61 @@
+/*
+ * ring_reader.h - the consumer's end of one ring file (shim/wire.h).
+ *
+ * The file is another process's memory: every word of it is checked before it is used, a record is
+ * copied out once and the copy is what is looked at. A file that is cut while it is read costs the
+ * ring, not the agent.
+ */
+#ifndef INTAKE_RING_READER_H
+#define INTAKE_RING_READER_H
+
+#include "agent/base/span.h"
+#include "agent/intake/process.h"
+
+struct ring_reader;
+
+/* Installs the handler that turns a fault on a cut file into an error. Once, before the first open. */
+void ring_reader_setup(void);
+
+/* Opens and maps a ring, checks its header and copies it into *p. 0, or -errno: -EINVAL what is there
+ * is no ring of ours; -EPROTO it is one of another version. */
+int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, struct process *p);
+void ring_reader_close(struct ring_reader *r);
+
+uint32_t ring_reader_lanes(const struct ring_reader *r);
+
+/* A record's copy. `payload` dies when the callback returns. */
+struct ring_record {
+	uint8_t type; /* enum wire_type */
+	uint16_t info;
+	uint32_t fd;
+	uint32_t generation;
+	uint64_t time_ns;
+	uint64_t offset;
+	struct span payload;
+};
+
+/*
+ * Reads at most `most` records of a lane, in order, and gives their bytes back to the producer.
+ * Returns how many. `now_ns` (CLOCK_MONOTONIC) and `producer_lives` decide about a record that was
+ * reserved and never published: it is waited for, and skipped when its owner is dead or after
+ * RING_STUCK_NS.
+ */
+#define RING_STUCK_NS 10000000000u
+size_t ring_reader_drain(struct ring_reader *r, uint32_t lane, size_t most, uint64_t now_ns,
+			 bool producer_lives,
+			 void (*found)(void *user, const struct ring_record *rec), void *user);
+
+/* Loss of a lane since the ring was made, as the producer counted it, and what was skipped here. */
+struct ring_loss {
+	uint64_t records, bytes, controls;
+	uint64_t skipped; /* reserved and never published, or not a record at all */
+};
+struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t lane);
+
+/* Whether the ring is broken (its words cannot be, or the file was cut): nothing more is read. */
+bool ring_reader_broken(const struct ring_reader *r);
+
+/* Accepts that went past the shim's descriptor table. */
+uint64_t ring_reader_unwatched(struct ring_reader *r);
+
+#endif

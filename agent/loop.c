@@ -1,0 +1,382 @@
+/*
+ * A turn:
+ *
+ *   drain every ring --> a process ended? its last batch goes out --> is an export or the status due?
+ *        ^                                                                            |
+ *        +----- sleep: 0 while there is work, then 1 ms, doubled up to 20 ms <--------+
+ *               (a new ring, a death or a signal wakes at once)
+ *
+ * Times come from the shim, so sleeping costs no accuracy, only room in the rings.
+ *
+ * The end. A shim makes its ring and then asks for the lock; whoever holds it will find the ring. So,
+ * when nothing is left: give the lock up, look once more, and take the lock again if a ring came.
+ */
+#include "agent/loop.h"
+
+#include "agent/intake/liveness.h"
+#include "agent/report.h"
+#include "agent/status_file.h"
+#include "agent/watch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS_NS	       1000000u
+#define SLEEP_FIRST_MS 1
+#define SLEEP_MAX_MS   20
+#define SCAN_NS	       (1000u * MS_NS) /* in case inotify is not to be had */
+#define LIVENESS_NS    (100u * MS_NS)
+#define STATUS_NS      (1000u * MS_NS)
+#define FINAL_DRAINS   1000u /* of a dead process: its ring is finite */
+
+struct loop {
+	struct directory *dir;
+	const struct config *config;
+	struct exporter *exporter; /* NULL: nothing is exported */
+	struct call_log *log;	   /* NULL: no call log */
+	struct watch **watches;
+	size_t count, room;
+	/* Rings of the dead, to be removed when their last export is done. */
+	char (*dead)[DIRECTORY_NAME_BYTES];
+	size_t dead_count, dead_room;
+	uint64_t started_ns, next_export_ns, next_scan_ns, next_liveness_ns, next_status_ns;
+	uint64_t last_busy_ns;
+	int sleep_ms;
+	bool stopping;
+	char last_error[160]; /* of the exporter, as it was reported */
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- processes come ----------------------------------------------------------------------------- */
+
+static bool is_known(const struct loop *l, const char *name)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (strcmp(watch_name(l->watches[i]), name) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < l->dead_count; i++) {
+		if (strcmp(l->dead[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A process keeps its pid and start time when it execs; its rings are numbered. */
+static void supersede(struct loop *l, const struct process *fresh)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct process *p = watch_process(l->watches[i]);
+		if (p->pid == fresh->pid && p->start_ticks == fresh->start_ticks &&
+		    p->pid_ns == fresh->pid_ns && p->sequence < fresh->sequence)
+			watch_superseded(l->watches[i]);
+	}
+}
+
+static bool make_room(void **list, size_t *room, size_t count, size_t size)
+{
+	if (count < *room)
+		return true;
+	size_t more = *room ? *room * 2 : 8;
+	void *at = realloc(*list, more * size);
+	if (!at)
+		return false;
+	*list = at;
+	*room = more;
+	return true;
+}
+
+static void on_ring(void *user, const char *name)
+{
+	struct loop *l = user;
+	if (is_known(l, name) ||
+	    !make_room((void **)&l->watches, &l->room, l->count, sizeof(*l->watches)))
+		return;
+	struct watch *w = watch_new(l->dir, name, l->log);
+	if (!w) {
+		if (errno == EPROTO)
+			report("%s was made by another version of libinferwire.so; it is left "
+			       "alone",
+			       name);
+		return;
+	}
+	const struct process *p = watch_process(w);
+	supersede(l, p);
+	l->watches[l->count++] = w;
+	report("watching process %u (%s)", p->pid, p->program);
+}
+
+static void scan(struct loop *l, uint64_t now_ns)
+{
+	directory_drain(l->dir);
+	directory_scan(l->dir, on_ring, l);
+	l->next_scan_ns = now_ns + SCAN_NS;
+}
+
+/* ---- export ------------------------------------------------------------------------------------- */
+
+static void submit(struct loop *l, struct watch *const *watches, size_t count, bool last)
+{
+	struct export_batch *b = l->exporter && count ? export_batch_new(count) : NULL;
+	if (!b)
+		return;
+	b->time_ns = clock_ns(CLOCK_REALTIME);
+	for (size_t i = 0; i < count; i++) {
+		if (!watch_export(watches[i], &b->processes[i], last)) {
+			export_batch_free(b);
+			report("an export was skipped: out of memory");
+			return;
+		}
+	}
+	exporter_submit(l->exporter, b);
+}
+
+static void export_when_due(struct loop *l, uint64_t now_ns)
+{
+	if (now_ns < l->next_export_ns)
+		return;
+	l->next_export_ns += (uint64_t)l->config->interval_ms * MS_NS;
+	if (l->next_export_ns < now_ns) /* the machine slept */
+		l->next_export_ns = now_ns + (uint64_t)l->config->interval_ms * MS_NS;
+	submit(l, l->watches, l->count, false);
+}
+
+static void report_export(struct loop *l)
+{
+	struct exporter_stats s;
+	if (!l->exporter)
+		return;
+	exporter_stats(l->exporter, &s);
+	if (strcmp(s.last_error, l->last_error) == 0)
+		return;
+	memcpy(l->last_error, s.last_error, sizeof(l->last_error));
+	if (s.last_error[0])
+		report("export: %s", s.last_error);
+	else
+		report("export: works again");
+}
+
+/* ---- processes go ------------------------------------------------------------------------------- */
+
+static void report_end(struct watch *w)
+{
+	const struct process *p = watch_process(w);
+	struct watch_stats s = watch_stats(w);
+	report("process %u (%s) ended: %" PRIu64 " calls, %" PRIu64 " lost, %" PRIu64
+	       " records dropped, %" PRIu64 " connections encrypted",
+	       p->pid, p->program, s.calls_ended, s.calls_lost, s.dropped_records + s.skipped,
+	       s.flow.encrypted);
+}
+
+static void bury(struct loop *l, struct watch *w)
+{
+	for (unsigned i = 0; i < FINAL_DRAINS && watch_drain(w); i++)
+		;
+	watch_finish(w);
+	submit(l, &w, 1, true);
+	report_end(w);
+	if (make_room((void **)&l->dead, &l->dead_room, l->dead_count, sizeof(*l->dead)))
+		memcpy(l->dead[l->dead_count++], watch_name(w), DIRECTORY_NAME_BYTES);
+	else
+		unlinkat(l->dir->fd, watch_name(w), 0);
+	watch_free(w);
+}
+
+static void bury_the_dead(struct loop *l)
+{
+	for (size_t i = 0; i < l->count;) {
+		if (!watch_has_ended(l->watches[i])) {
+			i++;
+			continue;
+		}
+		struct watch *w = l->watches[i];
+		l->watches[i] = l->watches[--l->count];
+		bury(l, w);
+	}
+}
+
+/* Their ring files are what a wrapper waits for. */
+static void remove_exported(struct loop *l)
+{
+	if (!l->dead_count || (l->exporter && !exporter_idle(l->exporter)))
+		return;
+	if (l->log)
+		call_log_flush(l->log);
+	for (size_t i = 0; i < l->dead_count; i++)
+		unlinkat(l->dir->fd, l->dead[i], 0);
+	l->dead_count = 0;
+}
+
+/* ---- turns -------------------------------------------------------------------------------------- */
+
+static size_t drain_all(struct loop *l)
+{
+	size_t records = 0;
+	for (size_t i = 0; i < l->count; i++)
+		records += watch_drain(l->watches[i]);
+	return records;
+}
+
+static void take_signals(struct loop *l, int signal_fd)
+{
+	struct signalfd_siginfo info;
+	while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo != SIGHUP)
+			l->stopping = true;
+		else if (l->log)
+			call_log_reopen(l->log);
+	}
+}
+
+/* Sleeps until something happens or `ms` have passed. True if a process may have ended. */
+static bool sleep_for(struct loop *l, int signal_fd, int ms)
+{
+	struct pollfd *p = calloc(l->count + 2, sizeof(*p));
+	if (!p)
+		return true;
+	p[0] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+	p[1] = (struct pollfd){.fd = l->dir->watch_fd, .events = POLLIN};
+	for (size_t i = 0; i < l->count; i++)
+		p[i + 2] = (struct pollfd){.fd = watch_pidfd(l->watches[i]), .events = POLLIN};
+	bool ended = false;
+	if (poll(p, l->count + 2, ms) > 0) {
+		if (p[0].revents)
+			take_signals(l, signal_fd);
+		if (p[1].revents)
+			l->next_scan_ns = 0;
+		for (size_t i = 0; i < l->count; i++)
+			ended |= p[i + 2].revents != 0;
+	}
+	free(p);
+	return ended;
+}
+
+static int next_sleep(struct loop *l, size_t records)
+{
+	if (records)
+		l->sleep_ms = SLEEP_FIRST_MS;
+	else if (l->sleep_ms < SLEEP_MAX_MS)
+		l->sleep_ms = l->sleep_ms * 2 < SLEEP_MAX_MS ? l->sleep_ms * 2 : SLEEP_MAX_MS;
+	return l->sleep_ms;
+}
+
+static void turn(struct loop *l, int signal_fd)
+{
+	size_t records = drain_all(l);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	export_when_due(l, now_ns);
+	if (now_ns >= l->next_status_ns) {
+		report_export(l);
+		status_file_write(l->dir->fd, now_ns - l->started_ns, l->exporter, l->watches,
+				  l->count);
+		l->next_status_ns = now_ns + STATUS_NS;
+	}
+	remove_exported(l);
+	if (sleep_for(l, signal_fd, next_sleep(l, records)) || now_ns >= l->next_liveness_ns) {
+		bury_the_dead(l);
+		l->next_liveness_ns = now_ns + LIVENESS_NS;
+	}
+	if (now_ns >= l->next_scan_ns)
+		scan(l, now_ns);
+	if (l->count || l->dead_count)
+		l->last_busy_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Nothing is left; true if a ring came at the last moment. */
+static bool look_once_more(struct loop *l)
+{
+	directory_unlock(l->dir);
+	scan(l, clock_ns(CLOCK_MONOTONIC));
+	if (!l->count)
+		return false;
+	if (directory_lock(l->dir) == 0)
+		return true;
+	/* Another agent was quicker: the rings are its. */
+	while (l->count)
+		watch_free(l->watches[--l->count]);
+	return false;
+}
+
+static bool is_done(struct loop *l, const struct loop_options *o, bool *had_any)
+{
+	*had_any |= l->count || l->dead_count;
+	if (l->count || l->dead_count)
+		return false;
+	if (*had_any || !o->patience_ns)
+		return *had_any;
+	return clock_ns(CLOCK_MONOTONIC) - l->started_ns > o->patience_ns;
+}
+
+/* Told to stop while processes live: what they did so far goes out; their rings stay. */
+static void stop(struct loop *l)
+{
+	drain_all(l);
+	submit(l, l->watches, l->count, false);
+	while (l->count)
+		watch_free(l->watches[--l->count]);
+}
+
+static int open_outputs(struct loop *l)
+{
+	const struct config *c = l->config;
+	if (c->call_log && !(l->log = call_log_open(c->call_log))) {
+		int err = errno;
+		report("INFERWIRE_CALL_LOG: %s cannot be opened: %s", c->call_log, strerror(err));
+		return -err;
+	}
+	if ((c->to_otlp || c->to_console) && !(l->exporter = exporter_start(c))) {
+		int err = errno;
+		report("the exporter cannot be started: %s", strerror(err));
+		return -err;
+	}
+	return 0;
+}
+
+static void close_outputs(struct loop *l)
+{
+	if (l->exporter)
+		exporter_stop(l->exporter);
+	if (l->log)
+		call_log_close(l->log);
+	free(l->watches);
+	free(l->dead);
+	unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
+}
+
+int loop_run(struct directory *d, const struct config *config, const struct loop_options *options,
+	     int signal_fd)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct loop l = {
+		.dir = d,
+		.config = config,
+		.started_ns = now_ns,
+		.next_export_ns = now_ns + (uint64_t)config->interval_ms * MS_NS,
+		.sleep_ms = SLEEP_FIRST_MS,
+	};
+	bool had_any = false;
+	int err = open_outputs(&l);
+	if (!err) {
+		scan(&l, now_ns);
+		do {
+			while (!l.stopping && !is_done(&l, options, &had_any))
+				turn(&l, signal_fd);
+		} while (!l.stopping && look_once_more(&l));
+		stop(&l);
+	}
+	close_outputs(&l);
+	directory_unlock(d);
+	return err;
+}

@@ -1,0 +1,22 @@
+/*
+ * status_file.h - DIRECTORY/status.json: what `inferwire status` shows. Replaced whole.
+ *
+ *   {"agent": {"pid", "version", "uptime_seconds"},
+ *    "export": {"exported_points", "failed_points", "requests", "retries", "last_error"},
+ *    "processes": [{"pid", "program", "service", "connections", "connections_total", "encrypted",
+ *                   "opaque", "unwatched", "records", "dropped", "dropped_bytes", "calls",
+ *                   "calls_started", "calls_lost"}]}
+ */
+#ifndef AGENT_STATUS_FILE_H
+#define AGENT_STATUS_FILE_H
+
+#include "agent/export/exporter.h"
+#include "agent/watch.h"
+
+#define STATUS_FILE_NAME "status.json"
+
+/* exporter may be NULL. */
+void status_file_write(int dir_fd, uint64_t uptime_ns, struct exporter *exporter,
+		       struct watch *const *watches, size_t count);
+
+#endif

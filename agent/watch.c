@@ -1,0 +1,297 @@
+#include "agent/watch.h"
+
+#include "agent/call/session.h"
+#include "agent/intake/liveness.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Records of one lane in one go, so that a busy process does not keep the others waiting. */
+#define DRAIN_RECORDS 4096u
+
+struct watch {
+	char name[DIRECTORY_NAME_BYTES];
+	struct process process;
+	struct ring_reader *ring;
+	struct flow *flow;
+	struct server *server;
+	struct metrics *metrics;
+	struct call_sink calls;
+	struct call_log *log;
+	char instance_id[37];
+	int pidfd;
+	bool ended;
+	uint64_t controls_dropped[WIRE_LANES_MAX];
+	uint64_t dropped_told; /* records whose loss is in the metrics */
+	uint64_t started, finished, lost;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- calls: into the metrics and the log -------------------------------------------------------- */
+
+static void on_started(void *user, const struct call *c)
+{
+	struct watch *w = user;
+	w->started++;
+	metrics_call_started(w->metrics, c, clock_ns(CLOCK_REALTIME));
+}
+
+static void on_first_token(void *user, const struct call *c)
+{
+	struct watch *w = user;
+	metrics_call_first_token(w->metrics, c, clock_ns(CLOCK_REALTIME));
+}
+
+static void on_ended(void *user, const struct call *c)
+{
+	struct watch *w = user;
+	w->finished++;
+	metrics_call_ended(w->metrics, c, clock_ns(CLOCK_REALTIME));
+	if (w->log)
+		call_log_put(w->log, &w->process, c);
+}
+
+static void on_lost(void *user, const struct call *c)
+{
+	struct watch *w = user;
+	w->lost++;
+	metrics_call_lost(w->metrics, c, clock_ns(CLOCK_REALTIME));
+}
+
+/* ---- connections: sessions ---------------------------------------------------------------------- */
+
+static void *on_opened(void *user)
+{
+	struct watch *w = user;
+	return session_new(w->server, &w->calls);
+}
+
+static enum session_direction direction(enum flow_direction d)
+{
+	return d == FLOW_IN ? SESSION_IN : SESSION_OUT;
+}
+
+static void on_bytes(void *conn, enum flow_direction d, struct span bytes, uint64_t time_ns)
+{
+	session_bytes(conn, direction(d), bytes, time_ns);
+}
+
+static void on_gap(void *conn, enum flow_direction d, uint64_t bytes, uint64_t time_ns)
+{
+	session_gap(conn, direction(d), bytes, time_ns);
+}
+
+static void on_eof(void *conn, uint64_t time_ns)
+{
+	session_eof(conn, time_ns);
+}
+
+static void on_shut(void *conn, uint64_t time_ns)
+{
+	session_shut(conn, time_ns);
+}
+
+static void on_failed(void *conn, int error, uint64_t time_ns)
+{
+	session_fail(conn, error, time_ns);
+}
+
+static void on_conn_ended(void *conn, enum flow_end how, uint64_t time_ns)
+{
+	session_close(conn,
+		      how == FLOW_CLOSED ? SESSION_CLOSED
+		      : how == FLOW_DIED ? SESSION_SERVER_DIED
+					 : SESSION_LOST,
+		      time_ns);
+	session_free(conn);
+}
+
+/* ---- the watch ---------------------------------------------------------------------------------- */
+
+/* RFC 9562 5.4: random, version 4. */
+static void make_instance_id(char *to, size_t room)
+{
+	uint8_t b[16] = {0};
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		for (size_t i = 0; i < sizeof(b); i++)
+			b[i] = (uint8_t)(clock_ns(CLOCK_MONOTONIC) >> (i % 8) * 8);
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(to, room, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
+}
+
+static bool make_parts(struct watch *w)
+{
+	const struct process *p = &w->process;
+	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,	    on_eof,
+				       on_shut,	  on_failed, on_conn_ended, w};
+	w->calls = (struct call_sink){on_started, on_first_token, on_ended, on_lost, w};
+	w->server =
+		server_new(p->program, span_of(p->command_line, p->command_line_len), p->provider);
+	w->metrics = metrics_new();
+	w->flow = flow_new(&sink);
+	return w->server && w->metrics && w->flow;
+}
+
+struct watch *watch_new(const struct directory *d, const char *name, struct call_log *log)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->log = log;
+	w->pidfd = -1;
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	int err = ring_reader_open(d->fd, name, &w->ring, &w->process);
+	if (!err && !make_parts(w))
+		err = -ENOMEM;
+	if (err) {
+		watch_free(w);
+		errno = -err;
+		return NULL;
+	}
+	make_instance_id(w->instance_id, sizeof(w->instance_id));
+	w->pidfd = liveness_open(&w->process);
+	return w;
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	flow_free(w->flow); /* first: its connections end into the others */
+	server_free(w->server);
+	metrics_free(w->metrics);
+	ring_reader_close(w->ring);
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	free(w);
+}
+
+const char *watch_name(const struct watch *w)
+{
+	return w->name;
+}
+
+const struct process *watch_process(const struct watch *w)
+{
+	return &w->process;
+}
+
+int watch_pidfd(const struct watch *w)
+{
+	return w->ended ? -1 : w->pidfd;
+}
+
+static void on_record(void *user, const struct ring_record *rec)
+{
+	struct watch *w = user;
+	flow_record(w->flow, rec);
+}
+
+static bool descriptor_is_open(void *user, uint32_t fd)
+{
+	struct watch *w = user;
+	char path[64];
+	struct stat st;
+	if (!liveness_is_visible(&w->process))
+		return true; /* cannot be asked: its next connection tells */
+	snprintf(path, sizeof(path), "/proc/%u/fd/%u", w->process.pid, fd);
+	return lstat(path, &st) == 0 || errno != ENOENT;
+}
+
+/* Connections whose opening or closing may have been dropped are looked for where they should be. */
+static void check_lane(struct watch *w, uint32_t lane, uint64_t now_ns)
+{
+	uint64_t controls = ring_reader_loss(w->ring, lane).controls;
+	if (controls == w->controls_dropped[lane])
+		return;
+	w->controls_dropped[lane] = controls;
+	flow_check(w->flow, lane, ring_reader_lanes(w->ring), descriptor_is_open, w, now_ns);
+}
+
+size_t watch_drain(struct watch *w)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), dropped = 0;
+	size_t count = 0;
+	for (uint32_t lane = 0; lane < ring_reader_lanes(w->ring); lane++) {
+		size_t n = ring_reader_drain(w->ring, lane, DRAIN_RECORDS, now_ns, !w->ended,
+					     on_record, w);
+		count += n;
+		if (n < DRAIN_RECORDS)
+			check_lane(w, lane, now_ns);
+		struct ring_loss loss = ring_reader_loss(w->ring, lane);
+		dropped += loss.records + loss.skipped;
+	}
+	if (dropped > w->dropped_told) {
+		metrics_records_dropped(w->metrics, dropped - w->dropped_told,
+					clock_ns(CLOCK_REALTIME));
+		w->dropped_told = dropped;
+	}
+	return count;
+}
+
+bool watch_has_ended(struct watch *w)
+{
+	if (w->ended)
+		return true;
+	struct pollfd p = {.fd = w->pidfd, .events = POLLIN};
+	if (ring_reader_broken(w->ring))
+		w->ended = true;
+	else if (w->pidfd >= 0)
+		w->ended = poll(&p, 1, 0) > 0;
+	else
+		w->ended = !liveness_of(&w->process);
+	return w->ended;
+}
+
+void watch_superseded(struct watch *w)
+{
+	w->ended = true;
+}
+
+void watch_finish(struct watch *w)
+{
+	flow_end(w->flow, ring_reader_broken(w->ring) ? FLOW_LOST : FLOW_DIED,
+		 clock_ns(CLOCK_MONOTONIC));
+}
+
+bool watch_export(const struct watch *w, struct export_process *to, bool last)
+{
+	to->process = w->process;
+	memcpy(to->instance_id, w->instance_id, sizeof(to->instance_id));
+	to->last = last;
+	to->metrics = metrics_snapshot(w->metrics);
+	return to->metrics != NULL;
+}
+
+struct watch_stats watch_stats(struct watch *w)
+{
+	struct watch_stats s = {
+		.flow = flow_stats(w->flow),
+		.unwatched = ring_reader_unwatched(w->ring),
+		.calls_started = w->started,
+		.calls_ended = w->finished,
+		.calls_lost = w->lost,
+	};
+	for (uint32_t lane = 0; lane < ring_reader_lanes(w->ring); lane++) {
+		struct ring_loss loss = ring_reader_loss(w->ring, lane);
+		s.dropped_records += loss.records;
+		s.dropped_bytes += loss.bytes;
+		s.skipped += loss.skipped;
+	}
+	return s;
+}
