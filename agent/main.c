@@ -192,7 +192,6 @@ int main(int argc, char **argv)
 	}
 	if (!a.check_config && !is_switched_off())
 		status = run(&config, &a);
-}
-config_release(&config);
-return status < 0 ? EXIT_SUCCESS : status;
+	config_release(&config);
+	return status < 0 ? EXIT_SUCCESS : status;
 }
