@@ -25,6 +25,8 @@ struct json_want {
 
 struct json_tree; /* compiled; immutable, shared by any number of scanners */
 
+/* NULL without memory, and for what is no path: one that is empty, there already, has a key of more
+ * than 40 bytes or 16 levels, or the id 0. */
 struct json_tree *json_tree_new(const struct json_want *wants, size_t count);
 void json_tree_free(struct json_tree *t);
 
@@ -40,8 +42,9 @@ enum json_type {
 
 /*
  * A wanted value. A scalar comes when it is complete; `text` is a string's content with its escapes
- * undone, or a number's literal, cut to LIMIT_JSON_TEXT_BYTES (`cut` says so). An object or array
- * comes when its bracket opens, and again (`closes`) when it closes, `empty` if nothing was in it.
+ * undone, or a number's literal, cut to LIMIT_JSON_TEXT_BYTES (`cut` says so). It is borrowed from
+ * the input or the scanner and dies at the next call on the scanner, or with the input. An object or
+ * array comes when its bracket opens, and again (`closes`) when it closes, `empty` if nothing was in it.
  */
 struct json_event {
 	uint16_t id;
@@ -63,8 +66,7 @@ void json_reset(struct json *p);
  * is not. Invalid UTF-8 and lone surrogates in strings are let pass (servers differ). */
 enum step json_next(struct json *p, struct span *in, struct json_event *ev);
 
-/* The input ended. Returns true if the document is complete. A number at top level ends here:
- * call json_next once more with empty input before this. */
+/* The input ended. Returns true if the document is complete. */
 bool json_done(const struct json *p);
 
 /* The whole number that `text` says; false if it is none, negative or above 2^53. "12.0" and "1e3"

@@ -2,75 +2,81 @@
 
 #include <stdlib.h>
 
-uint16_t json_tree_child(const struct json_tree *t, uint16_t node, struct span key)
+uint16_t json_tree_search(const struct json_node *nodes, uint16_t node, struct span key)
 {
-	for (uint16_t c = t->nodes[node].first_child; c; c = t->nodes[c].next_sibling) {
-		const struct json_node *n = &t->nodes[c];
+	for (uint16_t c = nodes[node].first_child; c; c = nodes[c].next_sibling) {
+		const struct json_node *n = &nodes[c];
 		if (n->key_len == key.len && memcmp(n->key, key.at, key.len) == 0)
 			return c;
 	}
-	return 0;
+	return JSON_NOWHERE;
 }
 
 static uint16_t add_node(struct json_tree *t)
 {
-	t->nodes[t->count] = (struct json_node){0};
 	return (uint16_t)t->count++;
 }
 
-/* The child of `node` for one word of a path, which may end in "[]" any number of times. */
-static uint16_t add_word(struct json_tree *t, uint16_t node, struct span word)
+static uint16_t add_key(struct json_tree *t, uint16_t node, struct span key)
 {
-	size_t elements = 0;
-	while (span_ends(word, "[]")) {
-		word.len -= 2;
-		elements++;
+	uint16_t child = json_tree_child(t, node, key);
+	if (child)
+		return child;
+	child = add_node(t);
+	struct json_node *parent = &t->nodes[node], *n = &t->nodes[child];
+	memcpy(n->key, key.at, key.len);
+	n->key_len = (uint8_t)key.len;
+	n->next_sibling = parent->first_child;
+	parent->first_child = child;
+	parent->keys |= json_key_bit(key);
+	return child;
+}
+
+static uint16_t add_element(struct json_tree *t, uint16_t node)
+{
+	if (!t->nodes[node].element)
+		t->nodes[node].element = add_node(t);
+	return t->nodes[node].element;
+}
+
+/* Takes the next step of a path from *path: a key, or "[]". False at anything else. */
+static bool take_step(struct span *path, struct span *key)
+{
+	if (span_starts(*path, "[]")) {
+		*key = span_of(NULL, 0);
+		span_skip(path, 2);
+	} else {
+		size_t n = 0;
+		while (n < path->len && path->at[n] != '.' && path->at[n] != '[')
+			n++;
+		*key = span_take(path, n);
+		if (n == 0 || n > JSON_KEY_BYTES)
+			return false;
 	}
-	if (word.len > JSON_KEY_BYTES)
-		return 0;
-	if (word.len) {
-		uint16_t child = json_tree_child(t, node, word);
-		if (!child) {
-			child = add_node(t);
-			struct json_node *n = &t->nodes[child];
-			memcpy(n->key, word.at, word.len);
-			n->key_len = (uint8_t)word.len;
-			n->next_sibling = t->nodes[node].first_child;
-			t->nodes[node].first_child = child;
-		}
-		node = child;
+	if (path->len && path->at[0] == '.') {
+		span_skip(path, 1);
+		return path->len && path->at[0] != '[';
 	}
-	for (; elements; elements--) {
-		if (!t->nodes[node].element)
-			t->nodes[node].element = add_node(t);
-		node = t->nodes[node].element;
-	}
-	return node;
+	return !path->len || path->at[0] == '[';
 }
 
 static bool add_path(struct json_tree *t, const struct json_want *want)
 {
-	struct span rest = span_str(want->path);
-	uint16_t node = 0;
-	size_t levels = 0;
-	while (rest.len) {
-		const uint8_t *dot = memchr(rest.at, '.', rest.len);
-		struct span word = span_take(&rest, dot ? (size_t)(dot - rest.at) : rest.len);
-		if (dot)
-			span_skip(&rest, 1);
-		for (struct span w = word; span_ends(w, "[]"); w.len -= 2)
-			levels++;
-		node = add_word(t, node, word);
-		if (!node || ++levels >= JSON_PATH_LEVELS)
+	struct span rest = span_str(want->path), key;
+	uint16_t node = JSON_DOCUMENT;
+	for (size_t levels = 1; rest.len; levels++) {
+		if (levels == JSON_PATH_LEVELS || !take_step(&rest, &key))
 			return false;
+		node = key.len ? add_key(t, node, key) : add_element(t, node);
 	}
+	bool fresh = node != JSON_DOCUMENT && !t->nodes[node].id;
 	t->nodes[node].id = want->id;
-	return node != 0;
+	return fresh && want->id;
 }
 
 struct json_tree *json_tree_new(const struct json_want *wants, size_t count)
 {
-	size_t room = 1;
+	size_t room = 2;
 	for (size_t i = 0; i < count; i++) {
 		for (const char *p = wants[i].path; *p; p++)
 			room += *p == '.' || *p == '[';
@@ -80,10 +86,10 @@ struct json_tree *json_tree_new(const struct json_want *wants, size_t count)
 		room <= UINT16_MAX ? calloc(1, sizeof(*t) + room * sizeof(t->nodes[0])) : NULL;
 	if (!t)
 		return NULL;
-	add_node(t);
+	t->count = 2;
 	for (size_t i = 0; i < count; i++) {
 		if (!add_path(t, &wants[i])) {
-			free(t);
+			json_tree_free(t);
 			return NULL;
 		}
 	}
