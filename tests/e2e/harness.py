@@ -167,11 +167,14 @@ class Run:
         assert self.process.poll() is None, f"exit {self.process.returncode}: {self.output.read_text()}"
         return self.server.ready()
 
-    def stop(self, with_: int = signal.SIGTERM) -> int:
-        """Ends the server, and waits for the agent's last export and its end."""
+    def end_server(self, with_: int = signal.SIGTERM) -> int:
         assert self.process
         self.process.send_signal(with_)
-        status = self.process.wait(30)
+        return self.process.wait(30)
+
+    def stop(self, with_: int = signal.SIGTERM) -> int:
+        """Ends the server, and waits for the agent's last export and its end."""
+        status = self.end_server(with_)
         wait_for("the agent ends", lambda: not self.agent_runs(), 30)
         return status
 
@@ -183,6 +186,14 @@ class Run:
             return []
         return [json.loads(line) for line in self.call_log.read_text().splitlines()]
 
+    def end_agent(self, with_: int = signal.SIGTERM) -> None:
+        """Ends an agent that has nobody to export to: it would try for a minute."""
+        try:
+            os.kill(int((self.directory / "agent.lock").read_text()), with_)
+        except ProcessLookupError:
+            pass
+        wait_for("the agent ends", lambda: not self.agent_runs(), 15)
+
     def close(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -191,7 +202,8 @@ class Run:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        wait_for("the agent ends", lambda: not self.agent_runs(), 30)
+        if self.agent_runs():
+            self.end_agent()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

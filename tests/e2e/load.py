@@ -187,13 +187,13 @@ def sized(fields: dict[str, Any], length: int) -> bytes:
     return body[:-2] + b"x" * (length - len(body)) + b'"}'
 
 
-def lengths(random_: random.Random) -> Iterator[int]:
-    """Lengths of bodies, none twice, and none one less than another; one in eight does not fit into one
-    read of the server."""
-    n = 0
+def lengths(r: random.Random, seed: int) -> Iterator[int]:
+    """Lengths of bodies: none twice, none one less than another, none that another seed has. One in eight
+    does not fit into one read of the server."""
+    n = 2 * (seed % 32)
     while True:
-        n += 2
-        yield (100_000 if random_.random() < 0.125 else 1000) + n
+        n += 64
+        yield (100_000 if r.random() < 0.125 else 1000) + n
 
 
 def manners(r: random.Random) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def manners(r: random.Random) -> dict[str, Any]:
 def llama_cpp_plan(n: int, seed: int) -> list[Call]:
     """What llama.cpp can be asked for: real tokens, no scripts. The model has one name there."""
     r = random.Random(seed)
-    length = lengths(r)
+    length = lengths(r, seed)
     plan: list[Call] = []
     while len(plan) < n:
         path = r.choices([CHAT, COMPLETION, NATIVE], [6, 3, 2])[0]
@@ -268,7 +268,7 @@ ERRORS = {
 def scripted_plan(n: int, seed: int) -> list[Call]:
     """What the scripted server can be asked for: every kind of end that a call can have."""
     r = random.Random(seed)
-    length = lengths(r)
+    length = lengths(r, seed)
     plan: list[Call] = []
     kinds = ["whole", "stream", "status", "error", "cut", "leave", "leave early", "bad", "unknown", "get"]
     while len(plan) < n:
