@@ -97,7 +97,9 @@ def check_call(line: dict[str, Any], o: Outcome, provider: str) -> None:
         if o.output_tokens is not None:
             assert (line["output_tokens"], line["token_source"]) == (o.output_tokens, o.token_source), where
         if o.input_tokens is not None:
-            assert line["input_tokens"] == o.input_tokens, where
+            assert (line["input_tokens"], line["cached_tokens"]) == (o.input_tokens, o.cached_tokens), where
+        if o.finish_reason:
+            assert line["finish_reason"] == o.finish_reason, where
         if o.streams:
             assert line["events"] == len(o.content_ns), where
     check_moments(line, o, where)

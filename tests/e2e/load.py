@@ -51,7 +51,9 @@ class Outcome:
     content_stamps: list[int] = field(default_factory=list)
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
     token_source: str = ""
+    finish_reason: str | None = None  # of OpenAI's endpoints
 
     @property
     def error(self) -> str:
@@ -93,10 +95,13 @@ def account(call: Call, response: Response, left: bool) -> Outcome:
         if usage:
             o.token_source, o.output_tokens = "usage", usage["completion_tokens"]
             o.input_tokens = usage["prompt_tokens"]
+            o.cached_tokens = usage["prompt_tokens_details"]["cached_tokens"]
         elif timings and o.token_source != "usage":
             o.token_source, o.output_tokens = "engine", timings["predicted_n"]
         elif document.get("stop") and "tokens_predicted" in document:
             o.token_source, o.output_tokens = "engine", document["tokens_predicted"]
+        for choice in document.get("choices", []):
+            o.finish_reason = choice["finish_reason"] or o.finish_reason
         if response.streams and generated(document):
             o.content_ns.append(received_ns)
             if "stamp_ns" in document:
