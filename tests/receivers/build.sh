@@ -1,12 +1,12 @@
 #!/bin/sh -eu
 # Builds the Collector, Prometheus and promtool that the end-to-end tests export to, once for each
-# state of go.sum and main.go, into build/receivers/bin. 3-4 minutes on two cores from empty caches.
+# state of these files, into build/receivers/bin. 3-4 minutes on two cores from empty caches.
 #
 #   sh tests/receivers/build.sh
 cd "$(dirname "$0")/../.."
 root=$PWD
 out=${BUILD:-build}/receivers
-key=$(cat tests/receivers/go.sum tests/receivers/main.go tests/receivers/build.sh | sha256sum | cut -c1-16)
+key=$(cat tests/receivers/go.mod tests/receivers/go.sum tests/receivers/main.go tests/receivers/build.sh | sha256sum | cut -c1-16)
 
 [ "$(cat "$out/key" 2>/dev/null || true)" = "$key" ] && exit 0
 mkdir -p "$out/bin"
