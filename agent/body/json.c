@@ -166,10 +166,15 @@ static inline enum step end_string(struct json *p, struct span text, bool empty,
 	return STEP_EVENT;
 }
 
-static inline void end_key(struct json *p, struct span key)
+/* The colon mostly stands right behind. */
+static inline void end_key(struct json *p, struct span key, struct span *in)
 {
 	p->node = json_tree_child(p->tree, here(p), key);
 	p->state = JSON_AT_COLON;
+	if (in->len && in->at[0] == ':') {
+		span_skip(in, 1);
+		p->state = JSON_AT_VALUE;
+	}
 }
 
 /* Behind the quote that opens a value. */
@@ -187,15 +192,16 @@ static inline enum step begin_string(struct json *p, struct span *in, struct jso
 	return STEP_MORE;
 }
 
-/* Behind the quote that opens a key. */
-static inline enum step begin_key(struct json *p, struct span *in)
+/* Behind the quote that opens a key. A call, and not code in line, would keep the input in memory in
+ * place of registers: a tenth of the time that a document takes. */
+static inline __attribute__((always_inline)) enum step begin_key(struct json *p, struct span *in)
 {
 	struct span run = span_take(in, json_plain_bytes(*in));
 	if (take_quote(in)) {
-		end_key(p, run);
+		end_key(p, run, in);
 		return STEP_MORE;
 	}
-	json_text_begin(&p->text, node_at(p, here(p))->keys != 0);
+	json_text_begin(&p->text, here(p) != JSON_NOWHERE);
 	json_text_put(&p->text, run);
 	p->state = JSON_IN_KEY;
 	return STEP_MORE;
@@ -234,7 +240,7 @@ static enum step in_key(struct json *p, struct span *in)
 	if (step != STEP_EVENT)
 		return step;
 	/* One that was cut is longer than any wanted key, one that was not kept has no like. */
-	end_key(p, json_text_end(&p->text));
+	end_key(p, json_text_end(&p->text), in);
 	return STEP_MORE;
 }
 
@@ -329,12 +335,16 @@ static inline enum step begin_value(struct json *p, struct span *in, struct json
 	}
 }
 
-static inline enum step after_member(struct json *p, uint8_t c, struct json_event *ev)
+/* The next key mostly stands right behind the comma. */
+static inline enum step after_member(struct json *p, uint8_t c, struct span *in,
+				     struct json_event *ev)
 {
 	if (c == '}')
 		return close_container(p, true, false, ev);
+	if (c != ',')
+		return STEP_BAD;
 	p->state = JSON_AT_KEY;
-	return c == ',' ? STEP_MORE : STEP_BAD;
+	return take_quote(in) ? begin_key(p, in) : STEP_MORE;
 }
 
 static inline enum step after_element(struct json *p, uint8_t c, struct json_event *ev)
@@ -356,7 +366,7 @@ static inline enum step take_token(struct json *p, struct span *in, struct json_
 			span_skip(in, 1);
 			return close_container(p, false, true, ev);
 		}
-		return begin_value(p, in, ev);
+		/* fall through */
 	case JSON_AT_VALUE:
 		return begin_value(p, in, ev);
 	case JSON_AT_FIRST_KEY:
@@ -374,7 +384,7 @@ static inline enum step take_token(struct json *p, struct span *in, struct json_
 		return c == ':' ? STEP_MORE : STEP_BAD;
 	case JSON_AFTER_MEMBER:
 		span_skip(in, 1);
-		return after_member(p, c, ev);
+		return after_member(p, c, in, ev);
 	case JSON_AFTER_ELEMENT:
 		span_skip(in, 1);
 		return after_element(p, c, ev);
@@ -434,7 +444,7 @@ static enum step resume(struct json *p, struct span *in, struct json_event *ev)
 
 static inline bool is_white(uint8_t c)
 {
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+	return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
 enum step json_next(struct json *p, struct span *in, struct json_event *ev)

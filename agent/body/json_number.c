@@ -149,7 +149,7 @@ static bool take_decimal(struct span s, struct decimal *d)
 bool json_whole(struct span text, uint64_t *value)
 {
 	struct decimal d = {0};
-	if (!take_decimal(text, &d) || d.beyond)
+	if (!text.len || !take_decimal(text, &d) || d.beyond)
 		return false;
 	if (d.digits == 0) {
 		*value = 0;

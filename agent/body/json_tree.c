@@ -2,16 +2,6 @@
 
 #include <stdlib.h>
 
-uint16_t json_tree_search(const struct json_node *nodes, uint16_t node, struct span key)
-{
-	for (uint16_t c = nodes[node].first_child; c; c = nodes[c].next_sibling) {
-		const struct json_node *n = &nodes[c];
-		if (n->key_len == key.len && memcmp(n->key, key.at, key.len) == 0)
-			return c;
-	}
-	return JSON_NOWHERE;
-}
-
 static uint16_t add_node(struct json_tree *t)
 {
 	return (uint16_t)t->count++;
@@ -22,13 +12,13 @@ static uint16_t add_key(struct json_tree *t, uint16_t node, struct span key)
 	uint16_t child = json_tree_child(t, node, key);
 	if (child)
 		return child;
+	size_t slot = json_key_slot(key);
 	child = add_node(t);
 	struct json_node *parent = &t->nodes[node], *n = &t->nodes[child];
 	memcpy(n->key, key.at, key.len);
 	n->key_len = (uint8_t)key.len;
-	n->next_sibling = parent->first_child;
-	parent->first_child = child;
-	parent->keys |= json_key_bit(key);
+	n->next = parent->child[slot];
+	parent->child[slot] = child;
 	return child;
 }
 

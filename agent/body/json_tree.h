@@ -15,12 +15,13 @@
 
 enum json_place { JSON_NOWHERE = 0, JSON_DOCUMENT = 1 };
 
+#define JSON_KEY_SLOTS 32u
+
 struct json_node {
-	uint64_t keys;	       /* a bit for each child, by json_key_bit: most keys lead nowhere */
-	uint16_t id;	       /* wanted: the event's id; 0 = only leads on */
-	uint16_t first_child;  /* 0 = none */
-	uint16_t next_sibling; /* 0 = none */
-	uint16_t element;      /* the child for any element of an array */
+	uint16_t child[JSON_KEY_SLOTS]; /* the first of those whose keys have this hash */
+	uint16_t next;			/* the next with that hash */
+	uint16_t id;			/* wanted: the event's id; 0 = only leads on */
+	uint16_t element;		/* the child for any element of an array */
 	uint8_t key_len;
 	char key[JSON_KEY_BYTES];
 };
@@ -30,23 +31,24 @@ struct json_tree {
 	struct json_node nodes[];
 };
 
-static inline uint64_t json_key_bit(struct span key)
+static inline size_t json_key_slot(struct span key)
 {
 	size_t h = key.len;
 	if (key.len)
 		h += key.at[0] + 3u * key.at[key.len - 1];
-	return (uint64_t)1 << (h % 64);
+	return h % JSON_KEY_SLOTS;
 }
-
-/* The child among those of `node` that json_tree_child did not rule out. */
-uint16_t json_tree_search(const struct json_node *nodes, uint16_t node, struct span key);
 
 /* The child for a key. */
 static inline uint16_t json_tree_child(const struct json_tree *t, uint16_t node, struct span key)
 {
-	if (!(t->nodes[node].keys & json_key_bit(key)))
-		return JSON_NOWHERE;
-	return json_tree_search(t->nodes, node, key);
+	uint16_t c = t->nodes[node].child[json_key_slot(key)];
+	for (; c; c = t->nodes[c].next) {
+		const struct json_node *n = &t->nodes[c];
+		if (n->key_len == key.len && memcmp(n->key, key.at, key.len) == 0)
+			break;
+	}
+	return c;
 }
 
 #endif

@@ -73,6 +73,8 @@ static void what_is_none(void **state)
 					   " 1", "1.5.0", "0x10", "1e1e1", "1e1.0", "NaN"};
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		is_none(none[i]);
+	uint64_t value;
+	assert_false(json_whole((struct span){0}, &value));
 }
 
 /* Against exact arithmetic on what the text was made from. */

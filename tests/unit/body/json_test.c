@@ -184,6 +184,10 @@ static void what_is_no_document(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		gives(bad[i], " bad");
 	gives("{\"model\":\"m\",\"stream\":tru3}", " 1\"'m\" bad");
+	pieces_give(&json_subject, span_of("[1\0]", 4), " bad");
+	pieces_give(&json_subject, span_of("[]\0", 3), " bad");
+	pieces_give(&json_subject, span_of("[\"\0\"]", 5), " bad");
+	pieces_give(&json_subject, span_of("[\"\\\0\"]", 6), " bad");
 }
 
 static void any_bytes_but_controls_in_strings(void **state)
@@ -248,7 +252,7 @@ static void deep_brackets_are_counted(void **state)
 	nested(in, LIMIT_JSON_DEPTH + 100, "[", "", "]");
 	memmove(in + 5, in, strlen(in) + 1);
 	memcpy(in, "{\"b\":", 5);
-	strncat(in, ",\"a\":1}", 8);
+	memcpy(in + strlen(in), ",\"a\":1}", 8);
 	pieces_run(&json_subject, span_str(in), 100, 100, &t);
 	assert_string_equal(t.text, " 10#1 whole");
 }

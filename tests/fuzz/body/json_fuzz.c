@@ -1,0 +1,110 @@
+/*
+ * Any bytes, in pieces of any size: the events and the verdict are those of the whole, texts keep
+ * their limit, containers open and close in pairs, and a failed document stays one. The first two
+ * bytes say how the rest is cut.
+ */
+#include "agent/body/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct json_want wants[] = {
+	{"a", 1},	{"a.b", 2},    {"a[]", 3},	 {"a[].b", 4},
+	{"[]", 5},	{"[].a", 6},   {"b[][].a.b", 7}, {"model", 8},
+	{"usage.n", 9}, {"error", 10}, {"error.a", 11},	 {"choices[].delta.content", 12},
+};
+
+struct seen {
+	size_t events;
+	int64_t open;
+	uint64_t hash;
+	bool bad, done;
+};
+
+static struct json *scanner;
+
+static void must(bool ok, const char *what)
+{
+	if (!ok) {
+		fprintf(stderr, "%s\n", what);
+		abort();
+	}
+}
+
+static void mix(struct seen *s, struct span bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++)
+		s->hash = (s->hash ^ bytes.at[i]) * 1099511628211u;
+}
+
+static void see(struct seen *s, const struct json_event *ev)
+{
+	bool container = ev->type == JSON_OBJECT || ev->type == JSON_ARRAY;
+	uint8_t kind[] = {(uint8_t)ev->id, (uint8_t)ev->type, ev->closes, ev->empty, ev->cut};
+	uint64_t number;
+	s->events++;
+	must(!s->bad, "an event behind the failure");
+	must(ev->id >= 1 && ev->id <= sizeof(wants) / sizeof(wants[0]), "an id of nobody");
+	must(ev->text.len <= LIMIT_JSON_TEXT_BYTES, "a long text");
+	must(!ev->text.len || ev->type == JSON_STRING || ev->type == JSON_NUMBER, "an odd text");
+	must(!ev->cut || ev->text.len > LIMIT_JSON_TEXT_BYTES - 4, "cut for nothing");
+	must(!ev->empty || !ev->text.len, "empty with text");
+	s->open += container ? (ev->closes ? -1 : 1) : 0;
+	must(s->open >= 0, "closed more than opened");
+	mix(s, span_of(kind, sizeof(kind)));
+	mix(s, ev->text);
+	if (json_whole(ev->text, &number))
+		must(number <= 1ull << 53, "a number that is too large");
+}
+
+static struct seen run(struct span in, size_t first, size_t step)
+{
+	struct seen seen = {.hash = 14695981039346656037u};
+	struct json_event ev;
+	enum step got;
+	json_reset(scanner);
+	for (size_t n = first; in.len; n = step) {
+		struct span head = span_take(&in, n < in.len ? n : in.len);
+		/* Its own memory, so that a read past its end is seen. */
+		uint8_t *copy = malloc(head.len ? head.len : 1);
+		must(copy != NULL, "no memory");
+		if (head.len)
+			memcpy(copy, head.at, head.len);
+		struct span piece = span_of(copy, head.len);
+		while ((got = json_next(scanner, &piece, &ev)) == STEP_EVENT)
+			see(&seen, &ev);
+		must(got == STEP_BAD || piece.len == 0, "input left");
+		must(got == STEP_BAD || !seen.bad, "a failure that was forgotten");
+		seen.bad = got == STEP_BAD;
+		free(copy);
+	}
+	seen.done = json_done(scanner);
+	must(!seen.done || (!seen.bad && !seen.open), "whole, and yet not");
+	return seen;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	struct json_tree *tree = json_tree_new(wants, sizeof(wants) / sizeof(wants[0]));
+	scanner = tree ? json_new(tree) : NULL; /* both live as long as the process */
+	must(scanner != NULL, "no memory");
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 2)
+		return 0;
+	struct span in = span_of(data + 2, size - 2);
+	struct seen whole = run(in, in.len, in.len);
+	struct seen cut = run(in, data[0], 1u + data[1] % 32u);
+	must(whole.hash == cut.hash && whole.events == cut.events && whole.bad == cut.bad &&
+		     whole.done == cut.done && whole.open == cut.open,
+	     "pieces differ from the whole");
+	return 0;
+}
