@@ -122,7 +122,8 @@ static void note_failure(struct conn_id id)
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENETDOWN:
-		put_control(WIRE_FAIL, id, (unsigned)error, 0);
+		put_control(WIRE_FAIL, id, (unsigned)error,
+			    bytes_so_far(&conn_slots[id.home].out_bytes));
 	}
 }
 

@@ -71,8 +71,8 @@ CHECK_PARTS := lint unit tsan shim tools e2e
 .PHONY: check check-deps check-build check-servers check-fuzz lint demo bench
 check-deps:
 	$(Q)sh tools/deps.sh check
-	$(Q)sh tests/venv.sh
-	$(Q)sh tests/receivers/build.sh
+	$(Q)$(CHECK_ENV) sh tests/venv.sh
+	$(Q)$(CHECK_ENV) sh tests/receivers/build.sh
 
 # A make of its own: the packages that check-deps installs are there when it reads pkg-config.
 check: check-deps
@@ -82,8 +82,8 @@ check-build: all $(UNIT) $(TSAN)
 
 # llama-server itself, built from source the first time: about a quarter of an hour.
 check-servers: all
-	$(Q)sh tests/venv.sh
-	$(Q)sh tests/servers/build_llama_server.sh
+	$(Q)$(CHECK_ENV) sh tests/venv.sh
+	$(Q)$(CHECK_ENV) sh tests/servers/build_llama_server.sh
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) servers
 
 check-fuzz: $(FUZZ)
@@ -96,7 +96,7 @@ lint:
 demo:
 	$(Q)sh tools/deps.sh build
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)sh tests/venv.sh tests/requirements-demo.txt
+	$(Q)$(CHECK_ENV) sh tests/venv.sh tests/requirements-demo.txt
 	$(Q)BUILD='$(BUILD)' $(BUILD)/venv/bin/python tests/demo/demo.py $(RECEIVER)
 
 bench: all $(BENCH)

@@ -181,7 +181,7 @@ void flow_record(struct flow *f, const struct ring_record *rec)
 			f->sink.shut(c->conn, rec->time_ns);
 		break;
 	case WIRE_FAIL:
-		if (c->conn)
+		if (reach(f, c, FLOW_OUT, rec->offset, rec->time_ns))
 			f->sink.failed(c->conn, rec->info, rec->time_ns);
 		break;
 	case WIRE_CLOSE:
