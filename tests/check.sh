@@ -60,7 +60,7 @@ closing() { # closing NAME LOG COMMAND...
 	"$@" >"$log" 2>&1
 	status=$?
 	line=$(grep -E '[0-9]+ (passed|failed|skipped|error)' "$log" | tail -n 1)
-	number() { echo "$line" | sed -nE "s/.*[^0-9]?([0-9]+) $1.*/\1/p" | grep . || echo 0; }
+	number() { echo "$line" | grep -oE "[0-9]+ $1" | grep -oE '[0-9]+' || echo 0; }
 	p=$(number passed) f=$(($(number failed) + $(number error))) s=$(number skipped)
 	if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
 	if [ $status -eq 0 ] && [ "$p" -eq 0 ] && [ "$s" -eq 0 ]; then f=1; fi
@@ -74,9 +74,9 @@ for part; do
 	unit) cmocka unit $UNIT ;;
 	tsan) cmocka tsan $TSAN ;;
 	shim) closing shim "$log" sh tests/shim/check.sh "$build" ;;
-	e2e) closing e2e "$log" "$build/venv/bin/pytest" -q -rs tests/e2e ;;
-	tools) closing tools "$log" "$build/venv/bin/pytest" -q -rs tests/e2e_tools ;;
-	servers) closing servers "$log" "$build/venv/bin/pytest" -q -rs tests/e2e_servers ;;
+	e2e) closing e2e "$log" "$build/venv/bin/pytest" -rs tests/e2e ;;
+	tools) closing tools "$log" "$build/venv/bin/pytest" -rs tests/e2e_tools ;;
+	servers) closing servers "$log" "$build/venv/bin/pytest" -rs tests/e2e_servers ;;
 	fuzz)
 		for program in $FUZZ; do
 			name=${program#"$build/fuzz/"}

@@ -16,9 +16,9 @@ static double now_ns(void)
 int main(int argc, char **argv)
 {
 	static char buf[65536];
-	int fd = argc > 1 ? atoi(argv[1]) : 0;
-	size_t bytes = argc > 2 ? (size_t)atol(argv[2]) : 250;
-	long count = argc > 3 ? atol(argv[3]) : 0;
+	int fd = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0;
+	size_t bytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 250;
+	long count = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 	int conn = accept4(3, NULL, NULL, 0);
 	if (recv(conn, buf, sizeof(buf), 0) < 0)
 		return 1;

@@ -10,6 +10,7 @@ cc -O2 -fPIC -shared -o "$work/forwarder.so" tests/bench/shim/forwarder.c
 cc -O2 -o "$work/calls" tests/bench/shim/calls.c
 shim=$build/libinferwire.so
 
+# shellcheck disable=SC2086 # PREFIX_COMMAND is words, or none
 under() { # under PRELOAD FD BYTES COUNT: with a ring that never fills
 	rm -rf "$work/rings"
 	env LD_PRELOAD="$1" INFERWIRE_ENABLED=1 INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings" \
