@@ -3,10 +3,12 @@
  *
  *   drain every ring --> a process ended? its last batch goes out --> is an export or the status due?
  *        ^                                                                            |
- *        +----- sleep: 0 while there is work, then 1 ms, doubled up to 20 ms <--------+
+ *        +--------------------- sleep: as long as the rings allow <-------------------+
  *               (a new ring, a death or a signal wakes at once)
  *
- * Times come from the shim, so sleeping costs no accuracy, only room in the rings.
+ * Times come from the shim, so sleeping costs no accuracy, only room in the rings; and each turn costs
+ * the machine a timer and a wake-up. So the sleep is steered: a turn shall find the fullest lane about
+ * a sixteenth full.
  *
  * The end. A shim makes its ring and then asks for the lock; whoever holds it will find the ring. So,
  * when nothing is left: give the lock up, look once more, and take the lock again if a ring came.
@@ -29,11 +31,17 @@
 
 #define MS_NS	       1000000u
 #define SLEEP_FIRST_MS 1
+#define FILL_AIM       60 /* thousandths of a lane */
 #define SLEEP_MAX_MS   20
 #define SCAN_NS	       (1000u * MS_NS) /* in case inotify is not to be had */
 #define LIVENESS_NS    (100u * MS_NS)
 #define STATUS_NS      (1000u * MS_NS)
 #define FINAL_DRAINS   1000u /* of a dead process: its ring is finite */
+
+struct names {
+	char (*at)[DIRECTORY_NAME_BYTES];
+	size_t count, room;
+};
 
 struct loop {
 	struct directory *dir;
@@ -43,10 +51,10 @@ struct loop {
 	struct watch **watches;
 	size_t count, room;
 	/* Rings of the dead, to be removed when their last export is done. */
-	char (*dead)[DIRECTORY_NAME_BYTES];
-	size_t dead_count, dead_room;
+	struct names dead;
+	/* What ends in .ring and is none of ours: told once, not looked at again. */
+	struct names refused;
 	uint64_t started_ns, next_export_ns, next_scan_ns, next_liveness_ns, next_status_ns;
-	uint64_t last_busy_ns;
 	int sleep_ms;
 	bool stopping;
 	char last_error[160]; /* of the exporter, as it was reported */
@@ -61,30 +69,6 @@ static uint64_t clock_ns(clockid_t clock)
 
 /* ---- processes come ----------------------------------------------------------------------------- */
 
-static bool is_known(const struct loop *l, const char *name)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		if (strcmp(watch_name(l->watches[i]), name) == 0)
-			return true;
-	}
-	for (size_t i = 0; i < l->dead_count; i++) {
-		if (strcmp(l->dead[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* A process keeps its pid and start time when it execs; its rings are numbered. */
-static void supersede(struct loop *l, const struct process *fresh)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		const struct process *p = watch_process(l->watches[i]);
-		if (p->pid == fresh->pid && p->start_ticks == fresh->start_ticks &&
-		    p->pid_ns == fresh->pid_ns && p->sequence < fresh->sequence)
-			watch_superseded(l->watches[i]);
-	}
-}
-
 static bool make_room(void **list, size_t *room, size_t count, size_t size)
 {
 	if (count < *room)
@@ -98,6 +82,53 @@ static bool make_room(void **list, size_t *room, size_t count, size_t size)
 	return true;
 }
 
+static bool names_put(struct names *n, const char *name)
+{
+	if (!make_room((void **)&n->at, &n->room, n->count, sizeof(*n->at)))
+		return false;
+	snprintf(n->at[n->count++], DIRECTORY_NAME_BYTES, "%s", name);
+	return true;
+}
+
+static bool names_have(const struct names *n, const char *name)
+{
+	for (size_t i = 0; i < n->count; i++) {
+		if (strcmp(n->at[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_known(const struct loop *l, const char *name)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (strcmp(watch_name(l->watches[i]), name) == 0)
+			return true;
+	}
+	return names_have(&l->dead, name) || names_have(&l->refused, name);
+}
+
+/* A process keeps its pid and start time when it execs; its rings are numbered. */
+static void supersede(struct loop *l, const struct process *fresh)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct process *p = watch_process(l->watches[i]);
+		if (p->pid == fresh->pid && p->start_ticks == fresh->start_ticks &&
+		    p->pid_ns == fresh->pid_ns && p->sequence < fresh->sequence)
+			watch_superseded(l->watches[i]);
+	}
+}
+
+/* Other errors (no memory, no descriptors) pass: the next scan tries again. */
+static void refuse(struct loop *l, const char *name, int error)
+{
+	if ((error != EPROTO && error != EINVAL) || !names_put(&l->refused, name))
+		return;
+	report("%s is left alone: it %s", name,
+	       error == EPROTO ? "was made by another version of libinferwire.so"
+			       : "is no ring of this user's alone");
+}
+
 static void on_ring(void *user, const char *name)
 {
 	struct loop *l = user;
@@ -106,10 +137,7 @@ static void on_ring(void *user, const char *name)
 		return;
 	struct watch *w = watch_new(l->dir, name, l->log);
 	if (!w) {
-		if (errno == EPROTO)
-			report("%s was made by another version of libinferwire.so; it is left "
-			       "alone",
-			       name);
+		refuse(l, name, errno);
 		return;
 	}
 	const struct process *p = watch_process(w);
@@ -174,10 +202,11 @@ static void report_end(struct watch *w)
 {
 	const struct process *p = watch_process(w);
 	struct watch_stats s = watch_stats(w);
-	report("process %u (%s) ended: %" PRIu64 " calls, %" PRIu64 " lost, %" PRIu64
+	report("process %u (%s) %s: %" PRIu64 " calls, %" PRIu64 " lost, %" PRIu64
 	       " records dropped, %" PRIu64 " connections encrypted",
-	       p->pid, p->program, s.calls_ended, s.calls_lost, s.dropped_records + s.skipped,
-	       s.flow.encrypted);
+	       p->pid, p->program,
+	       watch_is_broken(w) ? "cannot be watched any more, its ring is broken" : "ended",
+	       s.calls_ended, s.calls_lost, s.dropped_records + s.skipped, s.flow.encrypted);
 }
 
 static void bury(struct loop *l, struct watch *w)
@@ -187,9 +216,7 @@ static void bury(struct loop *l, struct watch *w)
 	watch_finish(w);
 	submit(l, &w, 1, true);
 	report_end(w);
-	if (make_room((void **)&l->dead, &l->dead_room, l->dead_count, sizeof(*l->dead)))
-		memcpy(l->dead[l->dead_count++], watch_name(w), DIRECTORY_NAME_BYTES);
-	else
+	if (!names_put(&l->dead, watch_name(w)))
 		unlinkat(l->dir->fd, watch_name(w), 0);
 	watch_free(w);
 }
@@ -207,26 +234,33 @@ static void bury_the_dead(struct loop *l)
 	}
 }
 
+static void remove_dead(struct loop *l)
+{
+	if (l->log && l->dead.count)
+		call_log_flush(l->log);
+	for (size_t i = 0; i < l->dead.count; i++)
+		unlinkat(l->dir->fd, l->dead.at[i], 0);
+	l->dead.count = 0;
+}
+
 /* Their ring files are what a wrapper waits for. */
 static void remove_exported(struct loop *l)
 {
-	if (!l->dead_count || (l->exporter && !exporter_idle(l->exporter)))
-		return;
-	if (l->log)
-		call_log_flush(l->log);
-	for (size_t i = 0; i < l->dead_count; i++)
-		unlinkat(l->dir->fd, l->dead[i], 0);
-	l->dead_count = 0;
+	if (l->dead.count && (!l->exporter || exporter_idle(l->exporter)))
+		remove_dead(l);
 }
 
 /* ---- turns -------------------------------------------------------------------------------------- */
 
-static size_t drain_all(struct loop *l)
+/* How full the fullest lane of all was, in thousandths. */
+static unsigned drain_all(struct loop *l)
 {
-	size_t records = 0;
-	for (size_t i = 0; i < l->count; i++)
-		records += watch_drain(l->watches[i]);
-	return records;
+	unsigned fullest = 0;
+	for (size_t i = 0; i < l->count; i++) {
+		unsigned fill = watch_drain(l->watches[i]);
+		fullest = fill > fullest ? fill : fullest;
+	}
+	return fullest;
 }
 
 static void take_signals(struct loop *l, int signal_fd)
@@ -263,18 +297,18 @@ static bool sleep_for(struct loop *l, int signal_fd, int ms)
 	return ended;
 }
 
-static int next_sleep(struct loop *l, size_t records)
+static int next_sleep(struct loop *l, unsigned fill)
 {
-	if (records)
-		l->sleep_ms = SLEEP_FIRST_MS;
-	else if (l->sleep_ms < SLEEP_MAX_MS)
-		l->sleep_ms = l->sleep_ms * 2 < SLEEP_MAX_MS ? l->sleep_ms * 2 : SLEEP_MAX_MS;
+	int next = l->sleep_ms ? l->sleep_ms * 2 : SLEEP_FIRST_MS;
+	if (fill > FILL_AIM)
+		next = l->sleep_ms * FILL_AIM / (int)fill;
+	l->sleep_ms = next < SLEEP_MAX_MS ? next : SLEEP_MAX_MS;
 	return l->sleep_ms;
 }
 
 static void turn(struct loop *l, int signal_fd)
 {
-	size_t records = drain_all(l);
+	unsigned fill = drain_all(l);
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	export_when_due(l, now_ns);
 	if (now_ns >= l->next_status_ns) {
@@ -284,19 +318,19 @@ static void turn(struct loop *l, int signal_fd)
 		l->next_status_ns = now_ns + STATUS_NS;
 	}
 	remove_exported(l);
-	if (sleep_for(l, signal_fd, next_sleep(l, records)) || now_ns >= l->next_liveness_ns) {
+	if (sleep_for(l, signal_fd, next_sleep(l, fill)) || now_ns >= l->next_liveness_ns) {
 		bury_the_dead(l);
 		l->next_liveness_ns = now_ns + LIVENESS_NS;
 	}
 	if (now_ns >= l->next_scan_ns)
 		scan(l, now_ns);
-	if (l->count || l->dead_count)
-		l->last_busy_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
-/* Nothing is left; true if a ring came at the last moment. */
+/* Nothing is left; true if a ring came at the last moment. The status goes before the lock: afterwards
+ * it may be another agent's. */
 static bool look_once_more(struct loop *l)
 {
+	unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
 	directory_unlock(l->dir);
 	scan(l, clock_ns(CLOCK_MONOTONIC));
 	if (!l->count)
@@ -311,8 +345,8 @@ static bool look_once_more(struct loop *l)
 
 static bool is_done(struct loop *l, const struct loop_options *o, bool *had_any)
 {
-	*had_any |= l->count || l->dead_count;
-	if (l->count || l->dead_count)
+	*had_any |= l->count || l->dead.count;
+	if (l->count || l->dead.count)
 		return false;
 	if (*had_any || !o->patience_ns)
 		return *had_any;
@@ -348,11 +382,14 @@ static void close_outputs(struct loop *l)
 {
 	if (l->exporter)
 		exporter_stop(l->exporter);
+	remove_dead(l); /* sent or given up, now */
 	if (l->log)
 		call_log_close(l->log);
+	if (l->stopping)
+		unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
 	free(l->watches);
-	free(l->dead);
-	unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
+	free(l->dead.at);
+	free(l->refused.at);
 }
 
 int loop_run(struct directory *d, const struct config *config, const struct loop_options *options,

@@ -14,6 +14,15 @@
 
 /* Records of one lane in one go, so that a busy process does not keep the others waiting. */
 #define DRAIN_RECORDS 4096u
+/* From the loss of a CLOSE to the look whether its descriptor is open: it is recorded before the real
+ * close. And between two such looks, which cost a system call a connection. */
+#define CHECK_NS 1000000000u
+
+struct lane_watch {
+	uint64_t controls_dropped; /* as it was last seen */
+	uint64_t check_at_ns;	   /* 0 = nothing to check */
+	bool given_up;		   /* broken: its connections were ended */
+};
 
 struct watch {
 	char name[DIRECTORY_NAME_BYTES];
@@ -27,7 +36,7 @@ struct watch {
 	char instance_id[37];
 	int pidfd;
 	bool ended;
-	uint64_t controls_dropped[WIRE_LANES_MAX];
+	struct lane_watch lane[WIRE_LANES_MAX];
 	uint64_t dropped_told; /* records whose loss is in the metrics */
 	uint64_t started, finished, lost;
 };
@@ -207,33 +216,57 @@ static bool descriptor_is_open(void *user, uint32_t fd)
 	struct watch *w = user;
 	char path[64];
 	struct stat st;
-	if (!liveness_is_visible(&w->process))
-		return true; /* cannot be asked: its next connection tells */
 	snprintf(path, sizeof(path), "/proc/%u/fd/%u", w->process.pid, fd);
 	return lstat(path, &st) == 0 || errno != ENOENT;
 }
 
-/* Connections whose opening or closing may have been dropped are looked for where they should be. */
-static void check_lane(struct watch *w, uint32_t lane, uint64_t now_ns)
+static bool nothing_is_open(void *user, uint32_t fd)
 {
-	uint64_t controls = ring_reader_loss(w->ring, lane).controls;
-	if (controls == w->controls_dropped[lane])
+	(void)user;
+	(void)fd;
+	return false;
+}
+
+/* Connections whose closing may have been dropped are looked for where they should be. Those of
+ * another PID namespace cannot be: their descriptors' next connections tell. */
+static void check_lane(struct watch *w, uint32_t n, uint64_t now_ns)
+{
+	struct lane_watch *lane = &w->lane[n];
+	uint64_t controls = ring_reader_loss(w->ring, n).controls;
+	if (controls > lane->controls_dropped) {
+		lane->controls_dropped = controls;
+		if (!lane->check_at_ns)
+			lane->check_at_ns = now_ns + CHECK_NS;
+	}
+	if (!lane->check_at_ns || now_ns < lane->check_at_ns)
 		return;
-	w->controls_dropped[lane] = controls;
-	flow_check(w->flow, lane, ring_reader_lanes(w->ring), descriptor_is_open, w, now_ns);
+	lane->check_at_ns = 0;
+	/* All descriptors of a dead process are gone; its end is not theirs. */
+	if (liveness_is_visible(&w->process) && liveness_of(&w->process))
+		flow_check(w->flow, n, ring_reader_lanes(w->ring), descriptor_is_open, w, now_ns);
+}
+
+static size_t drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
+{
+	struct lane_watch *lane = &w->lane[n];
+	size_t passed =
+		ring_reader_drain(w->ring, n, DRAIN_RECORDS, now_ns, !w->ended, on_record, w);
+	if (!lane->given_up && ring_reader_lane_broken(w->ring, n)) {
+		lane->given_up = true;
+		flow_check(w->flow, n, ring_reader_lanes(w->ring), nothing_is_open, w, now_ns);
+	} else if (passed < DRAIN_RECORDS && !w->ended) {
+		check_lane(w, n, now_ns);
+	}
+	return passed;
 }
 
 size_t watch_drain(struct watch *w)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), dropped = 0;
 	size_t count = 0;
-	for (uint32_t lane = 0; lane < ring_reader_lanes(w->ring); lane++) {
-		size_t n = ring_reader_drain(w->ring, lane, DRAIN_RECORDS, now_ns, !w->ended,
-					     on_record, w);
-		count += n;
-		if (n < DRAIN_RECORDS)
-			check_lane(w, lane, now_ns);
-		struct ring_loss loss = ring_reader_loss(w->ring, lane);
+	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++) {
+		count += drain_lane(w, n, now_ns);
+		struct ring_loss loss = ring_reader_loss(w->ring, n);
 		dropped += loss.records + loss.skipped;
 	}
 	if (dropped > w->dropped_told) {
@@ -242,6 +275,11 @@ size_t watch_drain(struct watch *w)
 		w->dropped_told = dropped;
 	}
 	return count;
+}
+
+bool watch_is_broken(const struct watch *w)
+{
+	return ring_reader_broken(w->ring);
 }
 
 bool watch_has_ended(struct watch *w)

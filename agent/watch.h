@@ -21,11 +21,14 @@ const struct process *watch_process(const struct watch *w);
 /* Readable when the process ends; -1 if that has to be asked for. */
 int watch_pidfd(const struct watch *w);
 
-/* Reads what the ring holds now, within bounds. Returns how many records that were. */
-size_t watch_drain(struct watch *w);
+/* Reads what the ring holds now, within bounds. Returns how full its fullest lane was, in thousandths:
+ * 0 = there was nothing. */
+unsigned watch_drain(struct watch *w);
 
 /* Whether the process ended (or its ring is broken): asks the kernel. Stays true. */
 bool watch_has_ended(struct watch *w);
+/* Whether its ring is broken: the process may live, but nothing can be read of it any more. */
+bool watch_is_broken(const struct watch *w);
 /* The process replaced itself by exec: a newer ring of it was found. */
 void watch_superseded(struct watch *w);
 /* After the end and the last drain: ends what is open. */

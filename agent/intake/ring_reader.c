@@ -1,16 +1,23 @@
 /*
  * A lane, as it is found:
  *
- *   tail                                                                head
- *    |  published | published | PAD | being filled (BUSY) | published |  |
- *    +---- read, zeroed, given back --->|  stops here
+ *   tail                          at                                         head
+ *    |  published | published | PAD | being filled (BUSY) | published | reserved |
+ *    +------- read, not yet ------->|  stops here
+ *             given back
  *
  * What follows an unpublished record is not read: order is kept. Its owner is usually just being
  * interrupted; if its process died, or it stays so for RING_STUCK_NS, it is skipped by its length.
  * Without a length (the process died between two instructions) the rest of the lane cannot be
  * found any more, and is given up.
+ *
+ * Giving back means zeroing, then moving the tail. We may be killed in between, and whoever reads the
+ * ring after us would take the zeros for a reservation that never ends. So the part becomes one PAD
+ * record first; its first word goes last.
  */
 #include "agent/intake/ring_reader.h"
+
+#include "agent/intake/header.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +28,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RELEASE_BYTES (64u * 1024) /* the tail is moved at least this often in a drain */
+/* The tail is moved at least this often in a drain; a small lane's every quarter. */
+#define RELEASE_BYTES (64u * 1024)
+/* What one sign of life of a process counts at most for the wait: see waited_enough. */
+#define STUCK_STEP_NS 1000000000u
 
 struct lane_state {
-	uint64_t tail;	   /* our own copy: the shared word is only written */
+	uint64_t head;	   /* as it was last read: the shared word is asked when this is reached */
+	uint64_t at;	   /* what is read next */
+	uint64_t tail;	   /* given back up to here; the shared word is only written */
 	uint64_t stuck_at; /* position of the record that is waited for, + 1; 0 = none */
-	uint64_t stuck_since_ns;
+	uint64_t stuck_ns; /* waited so far */
+	uint64_t stuck_seen_ns;
+	uint64_t stuck_activity;
 	uint64_t skipped;
 	bool broken;
 };
@@ -36,6 +50,7 @@ struct ring_reader {
 	size_t bytes;
 	uint32_t lanes;
 	uint32_t lane_bytes;
+	uint32_t release_bytes;
 	bool cut; /* the file lost pages under us */
 	struct lane_state lane[WIRE_LANES_MAX];
 };
@@ -46,7 +61,7 @@ static _Alignas(8) uint8_t copy[WIRE_RECORD_BYTES + WIRE_PAYLOAD_MAX + WIRE_ALIG
 /* ---- faults ------------------------------------------------------------------------------------- */
 
 /* The ring that this thread touches, and where to go if it is cut. */
-static _Thread_local struct ring_reader *touched;
+static _Thread_local struct ring_reader *volatile touched;
 static _Thread_local sigjmp_buf on_cut;
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
@@ -65,59 +80,51 @@ void ring_reader_setup(void)
 	sigaction(SIGBUS, &act, NULL);
 }
 
+/* Around every access to the map, after sigsetjmp(on_cut). The fences keep the compiler from moving
+ * an access out. */
+static void touch(struct ring_reader *r)
+{
+	touched = r;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static void let_go(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	touched = NULL;
+}
+
+static void cut(struct ring_reader *r)
+{
+	touched = NULL;
+	r->cut = true;
+}
+
 /* ---- opening ------------------------------------------------------------------------------------ */
-
-static void copy_text(char *to, const char *from, size_t room)
-{
-	memcpy(to, from, room);
-	to[room - 1] = '\0';
-}
-
-static void copy_process(struct process *p, const struct wire_header *h)
-{
-	*p = (struct process){
-		.pid = h->pid,
-		.start_ticks = h->start_ticks,
-		.pid_ns = h->pid_ns,
-		.sequence = h->sequence,
-		.made_mono_ns = h->made_mono_ns,
-		.made_real_ns = h->made_real_ns,
-	};
-	copy_text(p->program, h->program, sizeof(p->program));
-	copy_text(p->provider, h->provider, sizeof(p->provider));
-	copy_text(p->service_name, h->service_name, sizeof(p->service_name));
-	copy_text(p->resource_attributes, h->resource_attributes, sizeof(p->resource_attributes));
-	copy_text(p->command_line, h->command_line, sizeof(p->command_line));
-	/* Arguments end with a NUL each; the list ends with another, or with the room. */
-	while (p->command_line_len < sizeof(p->command_line) - 1 &&
-	       p->command_line[p->command_line_len])
-		p->command_line_len += strlen(p->command_line + p->command_line_len) + 1;
-	if (p->command_line_len >= sizeof(p->command_line))
-		p->command_line_len = sizeof(p->command_line) - 1;
-}
-
-static int check_header(const struct wire_header *h, size_t file_bytes)
-{
-	if (h->magic != WIRE_MAGIC)
-		return -EINVAL;
-	if (h->version != WIRE_VERSION)
-		return -EPROTO;
-	if (h->header_bytes != WIRE_HEADER_BYTES || !h->lanes || h->lanes > WIRE_LANES_MAX ||
-	    (h->lanes & (h->lanes - 1)))
-		return -EINVAL;
-	if (h->lane_bytes < WIRE_LANE_BYTES_MIN || h->lane_bytes > WIRE_LANE_BYTES_MAX ||
-	    (h->lane_bytes & (h->lane_bytes - 1)) ||
-	    wire_file_bytes(h->lanes, h->lane_bytes) != file_bytes)
-		return -EINVAL;
-	return 0;
-}
 
 static struct wire_lane *lane_of(const struct ring_reader *r, uint32_t n)
 {
 	return (struct wire_lane *)(r->map + wire_lane_offset(n, r->lane_bytes));
 }
 
-/* Maps and checks; the header was read from the file into *h, not from the map: one copy. */
+/* An agent before us may have read a part: it left the tail there. */
+static void find_places(struct ring_reader *r)
+{
+	if (sigsetjmp(on_cut, 0)) {
+		cut(r);
+		return;
+	}
+	touch(r);
+	for (uint32_t n = 0; n < r->lanes; n++) {
+		uint64_t tail = __atomic_load_n(&lane_of(r, n)->tail, __ATOMIC_RELAXED);
+		uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED);
+		r->lane[n].tail = r->lane[n].at = r->lane[n].head = tail;
+		r->lane[n].broken = tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN;
+	}
+	let_go();
+}
+
+/* The header was read from the file into *h, not from the map: one copy, which is checked. */
 static int map_ring(int fd, size_t bytes, const struct wire_header *h, struct ring_reader **reader)
 {
 	struct ring_reader *r = calloc(1, sizeof(*r));
@@ -126,6 +133,7 @@ static int map_ring(int fd, size_t bytes, const struct wire_header *h, struct ri
 	r->bytes = bytes;
 	r->lanes = h->lanes;
 	r->lane_bytes = h->lane_bytes;
+	r->release_bytes = r->lane_bytes / 4 < RELEASE_BYTES ? r->lane_bytes / 4 : RELEASE_BYTES;
 	r->map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (r->map == MAP_FAILED) {
 		int err = errno;
@@ -133,15 +141,16 @@ static int map_ring(int fd, size_t bytes, const struct wire_header *h, struct ri
 		return -err;
 	}
 	madvise(r->map, bytes, MADV_DONTDUMP);
-	for (uint32_t n = 0; n < r->lanes; n++) {
-		/* An agent before us may have read a part: it left the tail there. */
-		uint64_t tail = __atomic_load_n(&lane_of(r, n)->tail, __ATOMIC_RELAXED);
-		uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED);
-		r->lane[n].tail = tail;
-		r->lane[n].broken = tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN;
-	}
+	find_places(r);
 	*reader = r;
 	return 0;
+}
+
+/* Prompts are in it: it must be ours, and ours alone. */
+static bool is_private(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
+	       !(st->st_mode & (S_IRWXG | S_IRWXO));
 }
 
 int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, struct process *p)
@@ -154,15 +163,12 @@ int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, 
 	int err = -EINVAL;
 	if (fstat(fd, &st) != 0)
 		err = -errno;
-	else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_size < (off_t)sizeof(h) ||
-		 pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
-		err = -EINVAL;
-	else
-		err = check_header(&h, (size_t)st.st_size);
+	else if (is_private(&st) && pread(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h))
+		err = header_check(&h, (size_t)st.st_size);
 	if (!err)
 		err = map_ring(fd, (size_t)st.st_size, &h, reader);
 	if (!err)
-		copy_process(p, &h);
+		header_read(&h, p);
 	close(fd);
 	return err;
 }
@@ -187,66 +193,115 @@ static uint8_t *at_position(const struct ring_reader *r, uint32_t n, uint64_t po
 	return (uint8_t *)(lane_of(r, n) + 1) + (position & (r->lane_bytes - 1));
 }
 
-/* Zeroes what was read. The release of the tail that follows pairs with the producer's acquire. */
-static void consume(struct ring_reader *r, uint32_t n, uint64_t bytes)
-{
-	struct lane_state *l = &r->lane[n];
-	uint64_t left = bytes;
-	while (left) {
-		uint64_t rest = r->lane_bytes - (l->tail & (r->lane_bytes - 1));
-		uint64_t here = left < rest ? left : rest;
-		memset(at_position(r, n, l->tail), 0, here);
-		l->tail += here;
-		left -= here;
-	}
-}
-
+/* Gives back what was read. It lies in one piece: see must_release. */
 static void release(struct ring_reader *r, uint32_t n)
 {
-	__atomic_store_n(&lane_of(r, n)->tail, r->lane[n].tail, __ATOMIC_RELEASE);
+	struct lane_state *l = &r->lane[n];
+	uint64_t bytes = l->at - l->tail;
+	struct wire_record *part = (struct wire_record *)at_position(r, n, l->tail);
+	if (!bytes)
+		return;
+	part->type = WIRE_PAD;
+	__atomic_store_n(&part->length, (uint32_t)bytes, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	memset((uint8_t *)part + WIRE_ALIGN, 0, bytes - WIRE_ALIGN);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	memset(part, 0, WIRE_ALIGN);
+	/* Release pairs with the producer's acquire of the tail: what it gets back is zero. */
+	__atomic_store_n(&lane_of(r, n)->tail, l->at, __ATOMIC_RELEASE);
+	l->tail = l->at;
 }
 
-/* The first word of a record, without WIRE_BUSY, if it can be a length where it stands. */
-static bool length_fits(const struct ring_reader *r, uint64_t position, uint64_t head,
-			uint32_t length)
+/* Often enough that a producer finds room, and always at the end of the circle. */
+static bool must_release(const struct ring_reader *r, uint32_t n)
 {
-	uint64_t rest = r->lane_bytes - (position & (r->lane_bytes - 1));
-	return length >= WIRE_ALIGN && length % WIRE_ALIGN == 0 && length <= head - position &&
-	       length <= rest;
+	const struct lane_state *l = &r->lane[n];
+	return l->at - l->tail >= r->release_bytes ||
+	       (l->at != l->tail && !(l->at & (r->lane_bytes - 1)));
 }
 
-/* An unpublished record is at the tail: wait, or skip it. True if it was skipped. */
-static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint64_t head, uint32_t word,
-			     uint64_t now_ns, bool producer_lives)
+/* No word of it can be believed any more. */
+static void break_lane(struct lane_state *l)
+{
+	l->broken = true;
+	l->skipped++;
+}
+
+/* Asks the shared head. False if it cannot be. */
+static bool look_at_head(struct ring_reader *r, uint32_t n)
 {
 	struct lane_state *l = &r->lane[n];
-	if (producer_lives) {
-		if (l->stuck_at != l->tail + 1) {
-			l->stuck_at = l->tail + 1;
-			l->stuck_since_ns = now_ns;
-		}
-		if (now_ns - l->stuck_since_ns < RING_STUCK_NS)
-			return false;
-	}
-	uint32_t length = word & ~WIRE_BUSY;
-	if (word && !length_fits(r, l->tail, head, length)) {
-		l->broken = true;
+	uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_ACQUIRE);
+	if (head < l->at || head - l->tail > r->lane_bytes) {
+		break_lane(l);
 		return false;
 	}
-	if (!word && producer_lives)
-		return false; /* its length is not known: whoever it is, it must come back */
-	l->skipped++;
-	consume(r, n, word ? length : head - l->tail);
+	l->head = head;
 	return true;
 }
 
-/* Copies the published record at the tail and checks the copy; false if it is none. */
-static bool copy_record(struct ring_reader *r, uint32_t n, uint32_t length, struct ring_record *rec)
+/* Whether the first word of a record, without WIRE_BUSY, can be a length where it stands. */
+static bool length_fits(const struct ring_reader *r, const struct lane_state *l, uint32_t length)
 {
-	if (length < WIRE_RECORD_BYTES ||
-	    length > WIRE_RECORD_BYTES + WIRE_PAYLOAD_MAX + WIRE_ALIGN)
+	uint64_t rest = r->lane_bytes - (l->at & (r->lane_bytes - 1));
+	return length >= WIRE_ALIGN && length % WIRE_ALIGN == 0 && length <= l->head - l->at &&
+	       length <= rest;
+}
+
+/*
+ * Whether an unpublished record at `at` was waited for long enough, its process living. Only time in
+ * which the process records counts, and a second at most at a time: a process that is stopped (docker
+ * pause, a debugger) comes back to fill in its record, which must not be another's by then.
+ */
+static bool waited_enough(struct ring_reader *r, uint32_t n, uint64_t now_ns)
+{
+	struct lane_state *l = &r->lane[n];
+	const struct wire_lane *lane = lane_of(r, n);
+	uint64_t activity = __atomic_load_n(&lane->head, __ATOMIC_RELAXED) +
+			    __atomic_load_n(&lane->dropped_records, __ATOMIC_RELAXED);
+	if (l->stuck_at != l->at + 1) {
+		l->stuck_at = l->at + 1;
+		l->stuck_ns = 0;
+	} else if (activity != l->stuck_activity) {
+		uint64_t since = now_ns - l->stuck_seen_ns;
+		l->stuck_ns += since < STUCK_STEP_NS ? since : STUCK_STEP_NS;
+	} else {
+		return l->stuck_ns >= RING_STUCK_NS;
+	}
+	l->stuck_activity = activity;
+	l->stuck_seen_ns = now_ns;
+	return l->stuck_ns >= RING_STUCK_NS;
+}
+
+/* An unpublished record is next: wait, or skip it. True if it was skipped. */
+static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, uint64_t now_ns,
+			     bool producer_lives)
+{
+	struct lane_state *l = &r->lane[n];
+	uint32_t length = word & ~WIRE_BUSY;
+	if (word && !length_fits(r, l, length)) {
+		break_lane(l);
 		return false;
-	memcpy(copy, at_position(r, n, r->lane[n].tail), length);
+	}
+	if (producer_lives && (!word || !waited_enough(r, n, now_ns)))
+		return false; /* without its length nothing can be done but wait */
+	if (!look_at_head(r, n))
+		return false;
+	l->skipped++;
+	/* In pieces that end with the circle: see must_release. */
+	uint64_t rest = r->lane_bytes - (l->at & (r->lane_bytes - 1));
+	uint64_t all = l->head - l->at;
+	l->at += word ? length : all < rest ? all : rest;
+	return true;
+}
+
+/* Copies the published record at `at` and checks the copy; false if it is none. */
+static bool copy_record(const struct ring_reader *r, uint32_t n, uint32_t length,
+			struct ring_record *rec)
+{
+	if (length < WIRE_RECORD_BYTES || length > sizeof(copy))
+		return false;
+	memcpy(copy, at_position(r, n, r->lane[n].at), length);
 	const struct wire_record *w = (const struct wire_record *)copy;
 	size_t payload = length - WIRE_RECORD_BYTES;
 	if (w->pad >= WIRE_ALIGN || w->pad > payload || w->type < WIRE_OPEN ||
@@ -266,50 +321,29 @@ static bool copy_record(struct ring_reader *r, uint32_t n, uint32_t length, stru
 
 enum found { FOUND_NOTHING, FOUND_SKIP, FOUND_RECORD };
 
-/* What is at the tail: a record (copied, given back), something to pass over, or nothing for now. */
+/* What is next: a record (copied), something to pass over, or nothing for now. */
 static enum found take(struct ring_reader *r, uint32_t n, uint64_t now_ns, bool producer_lives,
 		       struct ring_record *rec)
 {
 	struct lane_state *l = &r->lane[n];
-	/* Acquire: the marks of the reservations up to this head are seen or are zero. */
-	uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_ACQUIRE);
-	if (head == l->tail)
+	if (l->at == l->head && (!look_at_head(r, n) || l->at == l->head))
 		return FOUND_NOTHING;
-	if (head < l->tail || head - l->tail > r->lane_bytes) {
-		l->broken = true;
-		return FOUND_NOTHING;
-	}
-	struct wire_record *at = (struct wire_record *)at_position(r, n, l->tail);
+	struct wire_record *at = (struct wire_record *)at_position(r, n, l->at);
 	/* Acquire pairs with the producer's release of the published length. */
 	uint32_t word = __atomic_load_n(&at->length, __ATOMIC_ACQUIRE);
 	if (!word || (word & WIRE_BUSY))
-		return skip_unpublished(r, n, head, word, now_ns, producer_lives) ? FOUND_SKIP
-										  : FOUND_NOTHING;
+		return skip_unpublished(r, n, word, now_ns, producer_lives) ? FOUND_SKIP
+									    : FOUND_NOTHING;
 	l->stuck_at = 0;
-	if (!length_fits(r, l->tail, head, word)) {
-		l->broken = true;
+	if (!length_fits(r, l, word)) {
+		break_lane(l);
 		return FOUND_NOTHING;
 	}
-	bool good = at->type != WIRE_PAD && copy_record(r, n, word, rec);
-	l->skipped += !good && at->type != WIRE_PAD;
-	consume(r, n, word);
+	bool is_pad = __atomic_load_n(&at->type, __ATOMIC_RELAXED) == WIRE_PAD;
+	bool good = !is_pad && copy_record(r, n, word, rec);
+	l->skipped += !good && !is_pad;
+	l->at += word;
 	return good ? FOUND_RECORD : FOUND_SKIP;
-}
-
-/* take(), with the map's pages possibly gone. */
-static enum found take_guarded(struct ring_reader *r, uint32_t n, uint64_t now_ns,
-			       bool producer_lives, struct ring_record *rec)
-{
-	touched = r;
-	enum found found = take(r, n, now_ns, producer_lives, rec);
-	touched = NULL;
-	return found;
-}
-
-static void cut(struct ring_reader *r)
-{
-	touched = NULL;
-	r->cut = true;
 }
 
 size_t ring_reader_drain(struct ring_reader *r, uint32_t n, size_t most, uint64_t now_ns,
@@ -317,35 +351,31 @@ size_t ring_reader_drain(struct ring_reader *r, uint32_t n, size_t most, uint64_
 			 void (*found)(void *user, const struct ring_record *rec), void *user)
 {
 	struct ring_record rec;
-	volatile size_t count = 0;
-	volatile uint64_t released = r->lane[n].tail;
+	volatile size_t passed = 0;
 	if (r->cut || r->lane[n].broken)
 		return 0;
 	if (sigsetjmp(on_cut, 0)) {
 		cut(r);
-		return count;
+		return passed;
 	}
-	while (count < most) {
-		enum found what = take_guarded(r, n, now_ns, producer_lives, &rec);
+	while (passed < most) {
+		touch(r);
+		enum found what = take(r, n, now_ns, producer_lives, &rec);
+		let_go();
 		if (what == FOUND_NOTHING)
 			break;
-		if (what == FOUND_RECORD) {
+		passed++;
+		if (what == FOUND_RECORD)
 			found(user, &rec);
-			count++;
-		}
-		if (r->lane[n].tail - released >= RELEASE_BYTES) {
-			touched = r;
+		touch(r);
+		if (must_release(r, n))
 			release(r, n);
-			touched = NULL;
-			released = r->lane[n].tail;
-		}
+		let_go();
 	}
-	if (r->lane[n].tail != released) {
-		touched = r;
-		release(r, n);
-		touched = NULL;
-	}
-	return count;
+	touch(r);
+	release(r, n);
+	let_go();
+	return passed;
 }
 
 /* ---- figures ------------------------------------------------------------------------------------ */
@@ -359,9 +389,9 @@ static uint64_t shared_counter(struct ring_reader *r, const uint64_t *at)
 		cut(r);
 		return 0;
 	}
-	touched = r;
+	touch(r);
 	uint64_t value = __atomic_load_n(at, __ATOMIC_RELAXED);
-	touched = NULL;
+	let_go();
 	return value;
 }
 
@@ -376,12 +406,25 @@ struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t n)
 	};
 }
 
+bool ring_reader_lane_broken(const struct ring_reader *r, uint32_t n)
+{
+	return r->cut || r->lane[n].broken;
+}
+
+unsigned ring_reader_fill(struct ring_reader *r, uint32_t n)
+{
+	if (r->lane[n].broken)
+		return 0;
+	uint64_t used = shared_counter(r, &lane_of(r, n)->head) - r->lane[n].tail;
+	if (used > r->lane_bytes) /* its head cannot be, or the file was cut: the drain finds out */
+		return 0;
+	return (unsigned)((used * 1000 + r->lane_bytes - 1) / r->lane_bytes);
+}
+
 bool ring_reader_broken(const struct ring_reader *r)
 {
-	if (r->cut)
-		return true;
 	for (uint32_t n = 0; n < r->lanes; n++) {
-		if (!r->lane[n].broken)
+		if (!ring_reader_lane_broken(r, n))
 			return false;
 	}
 	return true;

@@ -36,23 +36,30 @@ struct ring_record {
 
 /*
  * Reads at most `most` records of a lane, in order, and gives their bytes back to the producer.
- * Returns how many. `now_ns` (CLOCK_MONOTONIC) and `producer_lives` decide about a record that was
- * reserved and never published: it is waited for, and skipped when its owner is dead or after
- * RING_STUCK_NS.
+ * Returns how many it passed, fillers and what is no record among them; less than `most`: there is no
+ * more for now. `now_ns` (CLOCK_MONOTONIC) and `producer_lives` decide about a record that was
+ * reserved and never published: it is waited for, and skipped when its process is dead or went on
+ * without it for RING_STUCK_NS. One whose length is not known (a process has two instructions in which
+ * to leave one behind) is waited for as long as its process lives.
  */
 #define RING_STUCK_NS 10000000000u
 size_t ring_reader_drain(struct ring_reader *r, uint32_t lane, size_t most, uint64_t now_ns,
 			 bool producer_lives,
 			 void (*found)(void *user, const struct ring_record *rec), void *user);
 
+/* How full a lane is now, in thousandths, rounded up: 0 = nothing is in it. */
+unsigned ring_reader_fill(struct ring_reader *r, uint32_t lane);
+
 /* Loss of a lane since the ring was made, as the producer counted it, and what was skipped here. */
 struct ring_loss {
 	uint64_t records, bytes, controls;
-	uint64_t skipped; /* reserved and never published, or not a record at all */
+	uint64_t skipped; /* by us: never published, no record at all, or where a lane broke */
 };
 struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t lane);
 
-/* Whether the ring is broken (its words cannot be, or the file was cut): nothing more is read. */
+/* Whether a lane is broken (its words cannot be, or the file was cut): nothing more is read of it. */
+bool ring_reader_lane_broken(const struct ring_reader *r, uint32_t lane);
+/* Whether all of them are. */
 bool ring_reader_broken(const struct ring_reader *r);
 
 /* Accepts that went past the shim's descriptor table. */
