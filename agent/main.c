@@ -184,13 +184,15 @@ int main(int argc, char **argv)
 	int status = read_arguments(argc, argv, &a);
 	if (status >= 0)
 		return status;
+	if (!a.check_config && is_switched_off())
+		return EXIT_SUCCESS;
 	if (config_read(&config, error, sizeof(error), on_warning, NULL) != 0) {
 		if (a.started_by_shim)
 			report_to_directory();
 		report("%s", error);
 		return EXIT_USAGE;
 	}
-	if (!a.check_config && !is_switched_off())
+	if (!a.check_config)
 		status = run(&config, &a);
 	config_release(&config);
 	return status < 0 ? EXIT_SUCCESS : status;

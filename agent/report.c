@@ -45,7 +45,13 @@ void report(const char *format, ...)
 	va_end(args);
 	if (n < 0)
 		return;
+	size_t begin = at;
 	at += (size_t)n < sizeof(line) - at - 1 ? (size_t)n : sizeof(line) - at - 2;
+	/* A program's name may hold anything, line feeds and terminal sequences too. */
+	for (size_t i = begin; i < at; i++) {
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	}
 	line[at++] = '\n';
 	/* One write a line: several agents' lines never mix. */
 	if (write(log_fd >= 0 ? log_fd : STDERR_FILENO, line, at) < 0)

@@ -5,7 +5,7 @@
  *   OPEN 7.4 while 7.3 is known           7.3's CLOSE was dropped: lost
  *   IN 7.5 while nothing is known         7.5's OPEN was dropped: opened here; where the offset is not
  *                                         0, it is joined in the middle
- *   IN 7.4 while 7.5 is known             a thread that came late: nobody's
+ *   IN 7.4 while 7.5 is known, or closed  a thread that came late: nobody's
  *
  * A record that begins past the expected offset tells the length of the gap before it; one that
  * begins before it contradicts itself, and its connection is not followed any further.
@@ -19,8 +19,8 @@
 #define FLOW_FDS_MAX (1u << 20)
 
 struct connection {
-	uint32_t generation; /* 0 = none */
-	uint32_t reserved;
+	uint32_t generation; /* the newest that was seen; 0 = none */
+	bool open;
 	void *conn;	      /* the sink's; NULL = not followed */
 	uint64_t expected[2]; /* offset of the next byte, by direction */
 };
@@ -52,11 +52,11 @@ void flow_free(struct flow *f)
 static void end_connection(struct flow *f, struct connection *c, enum flow_end how,
 			   uint64_t time_ns)
 {
-	if (!c->generation)
+	if (!c->open)
 		return;
 	f->stats.live--;
 	void *conn = c->conn;
-	*c = (struct connection){0};
+	*c = (struct connection){.generation = c->generation};
 	if (conn)
 		f->sink.ended(conn, how, time_ns);
 }
@@ -86,11 +86,20 @@ static struct connection *place(struct flow *f, uint32_t fd)
 	return &f->at[fd];
 }
 
-static void begin(struct flow *f, struct connection *c, uint32_t generation)
+/* A connection that is seen for the first time, by whatever record of it came first. */
+static void begin(struct flow *f, struct connection *c, const struct ring_record *rec)
 {
-	*c = (struct connection){.generation = generation, .conn = f->sink.opened(f->sink.user)};
+	*c = (struct connection){
+		.generation = rec->generation, .open = true, .conn = f->sink.opened(f->sink.user)};
 	f->stats.opened++;
 	f->stats.live++;
+	if (rec->type == WIRE_OPEN || !rec->offset)
+		return;
+	/* Joined in the middle. */
+	for (int d = 0; c->conn && d < 2; d++)
+		f->sink.gap(c->conn, (enum flow_direction)d, FLOW_UNKNOWN, rec->time_ns);
+	bool in = rec->type == WIRE_IN || rec->type == WIRE_EOF;
+	c->expected[in ? FLOW_IN : FLOW_OUT] = rec->offset;
 }
 
 static void stop_following(struct flow *f, struct connection *c, uint64_t time_ns)
@@ -135,20 +144,14 @@ static struct connection *find(struct flow *f, const struct ring_record *rec)
 	struct connection *c = place(f, rec->fd);
 	if (!c || !rec->generation || rec->generation < c->generation)
 		return NULL;
-	if (rec->type == WIRE_OPEN || rec->generation > c->generation) {
+	if (rec->generation > c->generation) {
 		end_connection(f, c, FLOW_LOST, rec->time_ns);
 		if (rec->type == WIRE_CLOSE || rec->type == WIRE_OPAQUE)
-			return NULL; /* all of it was dropped but the end */
-		begin(f, c, rec->generation);
-		bool joined = rec->type != WIRE_OPEN && rec->offset;
-		for (int d = 0; joined && c->conn && d < 2; d++)
-			f->sink.gap(c->conn, (enum flow_direction)d, FLOW_UNKNOWN, rec->time_ns);
-		if (joined && (rec->type == WIRE_IN || rec->type == WIRE_EOF))
-			c->expected[FLOW_IN] = rec->offset;
-		else if (joined)
-			c->expected[FLOW_OUT] = rec->offset;
+			c->generation = rec->generation; /* all of it was dropped but the end */
+		else
+			begin(f, c, rec);
 	}
-	return c;
+	return c->open ? c : NULL;
 }
 
 static void count_opaque(struct flow *f, const struct ring_record *rec)
@@ -201,7 +204,7 @@ void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
 		bool (*is_open)(void *user, uint32_t fd), void *user, uint64_t time_ns)
 {
 	for (uint32_t fd = lane; fd < f->room; fd += lanes) {
-		if (f->at[fd].generation && !is_open(user, fd))
+		if (f->at[fd].open && !is_open(user, fd))
 			end_connection(f, &f->at[fd], FLOW_LOST, time_ns);
 	}
 }

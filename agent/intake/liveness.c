@@ -10,9 +10,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Fields 3 and 22 of /proc/PID/stat. The name in field 2 may hold anything, so count from the last
- * parenthesis. */
-static bool read_stat(uint32_t pid, char *state, uint64_t *ticks)
+struct proc_stat {
+	char state;	  /* field 3 */
+	uint64_t threads; /* field 20 */
+	uint64_t ticks;	  /* field 22 */
+};
+
+/* Of /proc/PID/stat. The name in field 2 may hold anything, so count from the last parenthesis. */
+static bool read_stat(uint32_t pid, struct proc_stat *s)
 {
 	char path[32], text[1024];
 	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
@@ -25,25 +30,32 @@ static bool read_stat(uint32_t pid, char *state, uint64_t *ticks)
 		return false;
 	text[n] = '\0';
 	const char *p = strrchr(text, ')');
-	for (int field = 2; p && field < 22; field++) {
+	for (int field = 3; p && field <= 22; field++) {
 		p = strchr(p + 1, ' ');
-		if (p && field == 2)
-			*state = p[1];
+		if (p && field == 3)
+			s->state = p[1];
+		else if (p && field == 20)
+			s->threads = strtoull(p + 1, NULL, 10);
 	}
 	if (!p)
 		return false;
-	*ticks = strtoull(p + 1, NULL, 10);
+	s->ticks = strtoull(p + 1, NULL, 10);
 	return true;
+}
+
+/* A main thread that ended before the others is a zombie, too; its process lives. */
+static bool is_dead(const struct proc_stat *s)
+{
+	return s->state == 'X' || (s->state == 'Z' && s->threads <= 1);
 }
 
 bool liveness_of_pid(uint32_t pid, uint64_t start_ticks)
 {
-	char state = 0;
-	uint64_t ticks = 0;
+	struct proc_stat s = {0};
 	if (!pid || pid > INT32_MAX)
 		return false;
-	if (read_stat(pid, &state, &ticks))
-		return state != 'Z' && state != 'X' && (!start_ticks || ticks == start_ticks);
+	if (read_stat(pid, &s))
+		return !is_dead(&s) && (!start_ticks || s.ticks == start_ticks);
 	/* /proc may be hidden from us (hidepid) or absent. */
 	return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
