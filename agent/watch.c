@@ -246,9 +246,12 @@ static void check_lane(struct watch *w, uint32_t n, uint64_t now_ns)
 		flow_check(w->flow, n, ring_reader_lanes(w->ring), descriptor_is_open, w, now_ns);
 }
 
-static size_t drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
+/* How full the lane was, in thousandths. One that does not move counts as empty: looking at it more
+ * often would not help it. */
+static unsigned drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
 {
 	struct lane_watch *lane = &w->lane[n];
+	unsigned fill = ring_reader_fill(w->ring, n);
 	size_t passed =
 		ring_reader_drain(w->ring, n, DRAIN_RECORDS, now_ns, !w->ended, on_record, w);
 	if (!lane->given_up && ring_reader_lane_broken(w->ring, n)) {
@@ -257,15 +260,16 @@ static size_t drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
 	} else if (passed < DRAIN_RECORDS && !w->ended) {
 		check_lane(w, n, now_ns);
 	}
-	return passed;
+	return passed ? (fill ? fill : 1) : 0;
 }
 
-size_t watch_drain(struct watch *w)
+unsigned watch_drain(struct watch *w)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), dropped = 0;
-	size_t count = 0;
+	unsigned fullest = 0;
 	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++) {
-		count += drain_lane(w, n, now_ns);
+		unsigned fill = drain_lane(w, n, now_ns);
+		fullest = fill > fullest ? fill : fullest;
 		struct ring_loss loss = ring_reader_loss(w->ring, n);
 		dropped += loss.records + loss.skipped;
 	}
@@ -274,7 +278,7 @@ size_t watch_drain(struct watch *w)
 					clock_ns(CLOCK_REALTIME));
 		w->dropped_told = dropped;
 	}
-	return count;
+	return fullest;
 }
 
 bool watch_is_broken(const struct watch *w)

@@ -22,7 +22,7 @@ const struct process *watch_process(const struct watch *w);
 int watch_pidfd(const struct watch *w);
 
 /* Reads what the ring holds now, within bounds. Returns how full its fullest lane was, in thousandths:
- * 0 = there was nothing. */
+ * 0 = there was nothing to read. */
 unsigned watch_drain(struct watch *w);
 
 /* Whether the process ended (or its ring is broken): asks the kernel. Stays true. */
