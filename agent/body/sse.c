@@ -61,11 +61,11 @@ static bool dispatch(struct sse *p, struct sse_event *ev)
 	return any;
 }
 
-/* A field name is complete, by a colon or by the end of its line. */
-static void field_known(struct sse *p, bool colon)
+/* A field name is complete, by a colon or by the end of its line; an empty one by a colon only. */
+static void field_known(struct sse *p)
 {
 	struct span field = span_of(p->field, p->field_len);
-	if (colon && p->field_len == 0) {
+	if (p->field_len == 0) {
 		p->flags |= COMMENT;
 		p->state = SSE_SKIP;
 	} else if (span_is(field, "data")) {
@@ -87,7 +87,7 @@ static void take_field_byte(struct sse *p, struct span *in)
 	uint8_t c = in->at[0];
 	if (c == ':') {
 		span_skip(in, 1);
-		field_known(p, true);
+		field_known(p);
 	} else {
 		if (p->field_len < sizeof(p->field))
 			p->field[p->field_len++] = (char)c;
@@ -151,7 +151,7 @@ static bool in_field(struct sse *p, struct span *in, struct sse_event *ev)
 		take_line_end(p, in);
 		return dispatch(p, ev);
 	}
-	field_known(p, false); /* a line without a colon: the value is empty */
+	field_known(p); /* a line without a colon: the value is empty */
 	p->state = p->state == SSE_SPACE_DATA	? SSE_IN_DATA
 		   : p->state == SSE_SPACE_NAME ? SSE_IN_NAME
 						: SSE_SKIP;

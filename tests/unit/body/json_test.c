@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-/* Paths of a reply, and one that is as odd as they come. */
+/* Paths of a reply, and some odd ones. */
 static const struct json_want wants[] = {
 	{"model", 1},
 	{"stream", 2},
@@ -15,6 +15,7 @@ static const struct json_want wants[] = {
 	{"[].score", 8},
 	{"grid[][]", 9},
 	{"a", 10},
+	{"b.c.d.e.f.g.h.i.j.k.l.m.n.o.p", 11}, /* as long as they come */
 };
 
 static struct json_tree *tree;
@@ -84,6 +85,10 @@ static void escapes(void **state)
 	gives("{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", " 10\"'\"\\/\b\f\n\r\t\" whole");
 	gives("{\"a\":\"x\\u0041\\u00e9\\u20AC\\uD83D\\ude00y\"}",
 	      " 10\"'xA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80y\" whole");
+	gives("{\"a\":\"\\u007f\\u0080\\u07ff\\u0800\\uffff\\ud800\\udc00\\udbff\\udfff\"}",
+	      " 10\"'"
+	      "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\" "
+	      "whole");
 	gives("{\"a\":\"\\ud800\"}", " 10\"'\xef\xbf\xbd\" whole");
 	gives("{\"a\":\"\\ud800x\"}", " 10\"'\xef\xbf\xbdx\" whole");
 	gives("{\"a\":\"\\ud800\\n\"}", " 10\"'\xef\xbf\xbd\n\" whole");
@@ -257,6 +262,41 @@ static void deep_brackets_are_counted(void **state)
 	assert_string_equal(t.text, " 10#1 whole");
 }
 
+/* The last level that is checked, and the first that is not. */
+static void the_edge_of_the_depth(void **state)
+{
+	(void)state;
+	static char in[8 * LIMIT_JSON_DEPTH];
+	static struct trace t;
+	const int depth = (int)LIMIT_JSON_DEPTH;
+	static const struct {
+		int levels;
+		const char *rest, *want;
+	} cases[] = {
+		{0, "x", " bad"},  {0, "}", " bad"},   {0, "]", " part"},   {0, "[x", " part"},
+		{1, "x", " part"}, {1, "}", " part"},  {1, "]x", " bad"},   {1, "}x", " bad"},
+		{1, "]}", " bad"}, {1, "]]x", " bad"}, {1, "],[", " part"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(in, '[', sizeof(in));
+		snprintf(in + depth + cases[i].levels, 16, "%s", cases[i].rest);
+		pieces_run(&json_subject, span_str(in), 1, 13, &t);
+		assert_string_equal(t.text, cases[i].want);
+	}
+}
+
+static void the_longest_path(void **state)
+{
+	(void)state;
+	char in[256];
+	int len = 0;
+	for (char c = 'b'; c <= 'p'; c++)
+		len += snprintf(in + len, sizeof(in) - (size_t)len, "{\"%c\":", c);
+	snprintf(in + len, sizeof(in) - (size_t)len,
+		 "7,\"q\":{\"q\":[1,{}]},\"p\":{\"q\":8}}}}}}}}}}}}}}}}");
+	gives(in, " 11#7 11{ 11} whole");
+}
+
 static void brackets_without_end(void **state)
 {
 	(void)state;
@@ -344,6 +384,8 @@ int main(void)
 		cmocka_unit_test(any_bytes_but_controls_in_strings),
 		cmocka_unit_test(strings_of_every_length),
 		cmocka_unit_test(deep_brackets_are_counted),
+		cmocka_unit_test(the_edge_of_the_depth),
+		cmocka_unit_test(the_longest_path),
 		cmocka_unit_test(brackets_without_end),
 		cmocka_unit_test(the_next_document_begins_anew),
 		cmocka_unit_test(json_test_suite),
