@@ -15,7 +15,13 @@ WARN := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-protot
         -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef $(WERROR)
 OURS := -std=gnu11 -D_GNU_SOURCE -I. -DINFERWIRE_VERSION='"$(VERSION)"' -MMD -MP
 
-# The Debian packages behind them: tools/deps.sh.
+# The Debian packages behind them: tools/deps.sh. Asked for once, and named where one is missing.
+DEPS_OK := $(BUILD)/deps.ok
+$(DEPS_OK): tools/deps.sh
+	@mkdir -p $(@D)
+	@sh tools/deps.sh --missing build || { echo 'make: these are missing: make deps installs them' >&2; exit 1; }
+	@touch $@
+
 PACKAGES := libcurl jansson libprotobuf-c libelf zlib
 DEP_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 DEP_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -lm -lpthread
@@ -36,7 +42,7 @@ SHIM_LDFLAGS := -shared -nostdlib -Wl,-soname,libinferwire.so -Wl,--version-scri
 	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--hash-style=both \
 	-Wl,--build-id
 
-$(BUILD)/so/%.o: shim/%.c
+$(BUILD)/so/%.o: shim/%.c | $(DEPS_OK)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(CC) $(OURS) $(WARN) $(SHIM_CFLAGS) -c $< -o $@
@@ -49,7 +55,7 @@ $(BUILD)/libinferwire.so: $(SHIM_OBJ) shim/shim.map
 STAGES := base intake http body call metrics export
 GEN := $(BUILD)/gen
 
-$(GEN)/otlp.pb-c.c: agent/export/otlp.proto
+$(GEN)/otlp.pb-c.c: agent/export/otlp.proto | $(DEPS_OK)
 	@mkdir -p $(@D)
 	$(SAY) PROTOC $<
 	$(Q)protoc-c --c_out=$(GEN) --proto_path=agent/export $<
@@ -57,11 +63,11 @@ $(GEN)/otlp.pb-c.h: $(GEN)/otlp.pb-c.c
 
 # build_stages(flavour): rules for $(BUILD)/flavour/*.o and lib<stage>.a with $(flavour_CFLAGS)
 define build_stages
-$(BUILD)/$(1)/agent/export/%.o: agent/export/%.c | $(GEN)/otlp.pb-c.h
+$(BUILD)/$(1)/agent/export/%.o: agent/export/%.c | $(GEN)/otlp.pb-c.h $(DEPS_OK)
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
 	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) $$(DEP_CFLAGS) -I$(GEN) -c $$< -o $$@
-$(BUILD)/$(1)/agent/%.o: agent/%.c
+$(BUILD)/$(1)/agent/%.o: agent/%.c | $(DEPS_OK)
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
 	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) $$(DEP_CFLAGS) -c $$< -o $$@
@@ -91,7 +97,7 @@ $(BUILD)/inferwire-agent: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard agent/*.c))
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
 
 # ---- the command ---------------------------------------------------------------------------------
-$(BUILD)/obj/tools/%.o: tools/%.c
+$(BUILD)/obj/tools/%.o: tools/%.c | $(DEPS_OK)
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) $(DEP_CFLAGS) -c $< -o $@
