@@ -8,8 +8,8 @@
  *
  * What follows an unpublished record is not read: order is kept. Its owner is usually just being
  * interrupted; if its process died, or it stays so for RING_STUCK_NS, it is skipped by its length.
- * Without a length (the process died between two instructions) the rest of the lane cannot be
- * found any more, and is given up.
+ * Without a length (its owner was stopped between two instructions) the next record that can be found
+ * is at the beginning of the circle or at the head, and what lies before is given up.
  *
  * Giving back means zeroing, then moving the tail. We may be killed in between, and whoever reads the
  * ring after us would take the zeros for a reservation that never ends. So the part becomes one PAD
@@ -38,7 +38,8 @@ struct lane_state {
 	uint64_t at;	   /* what is read next */
 	uint64_t tail;	   /* given back up to here; the shared word is only written */
 	uint64_t stuck_at; /* position of the record that is waited for, + 1; 0 = none */
-	uint64_t stuck_ns; /* waited so far */
+	uint64_t stuck_head; /* the head when it was first met */
+	uint64_t stuck_ns;   /* waited so far */
 	uint64_t stuck_seen_ns;
 	uint64_t stuck_activity;
 	uint64_t skipped;
@@ -261,6 +262,7 @@ static bool waited_enough(struct ring_reader *r, uint32_t n, uint64_t now_ns)
 			    __atomic_load_n(&lane->dropped_records, __ATOMIC_RELAXED);
 	if (l->stuck_at != l->at + 1) {
 		l->stuck_at = l->at + 1;
+		l->stuck_head = l->head;
 		l->stuck_ns = 0;
 	} else if (activity != l->stuck_activity) {
 		uint64_t since = now_ns - l->stuck_seen_ns;
@@ -273,6 +275,16 @@ static bool waited_enough(struct ring_reader *r, uint32_t n, uint64_t now_ns)
 	return l->stuck_ns >= RING_STUCK_NS;
 }
 
+/* The place behind an unpublished record whose length is not known. Where the process lives, what was
+ * reserved later than it may still be filled in. */
+static uint64_t place_behind(const struct ring_reader *r, const struct lane_state *l,
+			     bool producer_lives)
+{
+	uint64_t circle_end = l->at + r->lane_bytes - (l->at & (r->lane_bytes - 1));
+	uint64_t head = producer_lives ? l->stuck_head : l->head;
+	return head < circle_end ? head : circle_end;
+}
+
 /* An unpublished record is next: wait, or skip it. True if it was skipped. */
 static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, uint64_t now_ns,
 			     bool producer_lives)
@@ -283,15 +295,10 @@ static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, u
 		break_lane(l);
 		return false;
 	}
-	if (producer_lives && (!word || !waited_enough(r, n, now_ns)))
-		return false; /* without its length nothing can be done but wait */
-	if (!look_at_head(r, n))
+	if (producer_lives ? !waited_enough(r, n, now_ns) : !look_at_head(r, n))
 		return false;
 	l->skipped++;
-	/* In pieces that end with the circle: see must_release. */
-	uint64_t rest = r->lane_bytes - (l->at & (r->lane_bytes - 1));
-	uint64_t all = l->head - l->at;
-	l->at += word ? length : all < rest ? all : rest;
+	l->at = word ? l->at + length : place_behind(r, l, producer_lives);
 	return true;
 }
 

@@ -39,8 +39,8 @@ struct ring_record {
  * Returns how many it passed, fillers and what is no record among them; less than `most`: there is no
  * more for now. `now_ns` (CLOCK_MONOTONIC) and `producer_lives` decide about a record that was
  * reserved and never published: it is waited for, and skipped when its process is dead or went on
- * without it for RING_STUCK_NS. One whose length is not known (a process has two instructions in which
- * to leave one behind) is waited for as long as its process lives.
+ * without it for RING_STUCK_NS. With one whose length is not known (there are two instructions in
+ * which to leave one behind), what was reserved next goes, too.
  */
 #define RING_STUCK_NS 10000000000u
 size_t ring_reader_drain(struct ring_reader *r, uint32_t lane, size_t most, uint64_t now_ns,
