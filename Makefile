@@ -1,4 +1,5 @@
 # inferwire: what is built, checked and installed. `make help` lists the targets.
+.DEFAULT_GOAL := all
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
 DESTDIR ?=

@@ -1,16 +1,15 @@
 #include "tools/rings.h"
 
+#include "agent/intake/liveness.h"
 #include "shim/wire.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 void rings_directory(char *path, size_t room)
@@ -20,50 +19,6 @@ void rings_directory(char *path, size_t room)
 		snprintf(path, room, "%s", told);
 	else
 		snprintf(path, room, "/dev/shm/inferwire-%u", (unsigned int)geteuid());
-}
-
-static uint64_t own_pid_namespace(void)
-{
-	struct stat st;
-	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
-}
-
-/* State and start time (fields 3 and 22) from /proc/PID/stat. The name in field 2 may hold anything, so
- * fields are counted from the last ')'. */
-static bool read_stat(long pid, char *state, uint64_t *start_ticks)
-{
-	char path[64], text[1024];
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	char *p = strrchr(text, ')');
-	if (!p || p[1] != ' ')
-		return false;
-	*state = p[2];
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return false;
-	*start_ticks = strtoull(p + 1, NULL, 10);
-	return true;
-}
-
-static bool is_alive(long pid, uint64_t start_ticks)
-{
-	char state;
-	uint64_t started;
-	if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
-		return false;
-	/* It is there, and nothing more can be learnt (hidepid): it may well be the one. */
-	if (!read_stat(pid, &state, &started))
-		return true;
-	return state != 'Z' && state != 'X' && started == start_ticks;
 }
 
 /* The PID namespace that the ring's header names; 0 if it could not be read there. */
@@ -82,33 +37,29 @@ static bool read_pid_namespace(int directory, const char *name, uint64_t *pid_ns
 }
 
 /* PID-STARTTICKS-SEQUENCE.ring */
-static bool read_name(const char *name, long *pid, uint64_t *start_ticks)
+static bool read_name(const char *name, struct process *p)
 {
-	unsigned long long ticks;
-	unsigned int sequence;
 	int end = 0;
-	if (sscanf(name, "%ld-%llu-%u" WIRE_SUFFIX "%n", pid, &ticks, &sequence, &end) != 3)
+	if (sscanf(name, "%" SCNu32 "-%" SCNu64 "-%" SCNu32 WIRE_SUFFIX "%n", &p->pid,
+		   &p->start_ticks, &p->sequence, &end) != 3)
 		return false;
-	*start_ticks = ticks;
-	return end > 0 && name[end] == '\0' && *pid > 0;
+	return end > 0 && name[end] == '\0' && p->pid > 0;
 }
 
 void rings_count(const char *directory, struct rings *r)
 {
-	uint64_t own_ns = own_pid_namespace();
+	static struct process p;
 	memset(r, 0, sizeof(*r));
 	DIR *d = opendir(directory);
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
-		long pid;
-		uint64_t start_ticks, ns;
-		if (!read_name(e->d_name, &pid, &start_ticks) ||
-		    !read_pid_namespace(dirfd(d), e->d_name, &ns))
+		if (!read_name(e->d_name, &p) ||
+		    !read_pid_namespace(dirfd(d), e->d_name, &p.pid_ns))
 			continue;
-		if (ns != own_ns && ns != 0)
+		if (!liveness_is_visible(&p))
 			r->foreign++;
-		else if (is_alive(pid, start_ticks))
+		else if (liveness_of(&p))
 			r->living++;
 		else
 			r->dead++;
