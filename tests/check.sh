@@ -21,7 +21,7 @@ count() { # count NAME PASSED FAILED SKIPPED LOG
 	else
 		printf 'ok   %-10s %3d passed, %d skipped\n' "$1" "$2" "$4"
 	fi
-	grep -E '^(skip|SKIPPED) ' "$5" | sed 's/^/     /' | sort -u
+	grep -E '^(skip|SKIPPED|\[  SKIPPED \]) ' "$5" | sed 's/^/     /' | sort -u
 }
 
 # A program whose success is all there is to count.
