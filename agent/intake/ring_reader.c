@@ -233,7 +233,7 @@ static bool look_at_head(struct ring_reader *r, uint32_t n)
 {
 	struct lane_state *l = &r->lane[n];
 	uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_ACQUIRE);
-	if (head < l->at || head - l->tail > r->lane_bytes) {
+	if (head < l->at || head - l->tail > r->lane_bytes || head % WIRE_ALIGN) {
 		break_lane(l);
 		return false;
 	}

@@ -309,6 +309,15 @@ static void test_a_head_that_cannot_be_breaks_its_lane(void **state)
 	assert_true(ring_reader_broken(f->reader));
 }
 
+/* It is where a hole would end. */
+static void test_a_head_between_two_places_breaks_its_lane(void **state)
+{
+	struct fixture *f = *state;
+	made_lane(&f->m, 0)->head = 4;
+	assert_int_equal(drain(f, 0, 1, false), 0);
+	assert_true(ring_reader_lane_broken(f->reader, 0));
+}
+
 static void test_a_tail_that_cannot_be_is_found_at_the_beginning(void **state)
 {
 	struct fixture *f = *state;
@@ -505,6 +514,7 @@ int main(void)
 		TEST(test_a_length_that_cannot_be_costs_its_lane_alone),
 		TEST(test_a_length_beyond_a_payload_is_no_record),
 		TEST(test_a_head_that_cannot_be_breaks_its_lane),
+		TEST(test_a_head_between_two_places_breaks_its_lane),
 		TEST(test_a_tail_that_cannot_be_is_found_at_the_beginning),
 		TEST(test_a_tail_that_another_wrote_is_not_read),
 		TEST(test_a_file_that_is_cut_costs_the_ring),

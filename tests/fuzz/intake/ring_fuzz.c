@@ -1,0 +1,186 @@
+/*
+ * The whole of a ring file as input: whatever is in it, the reader ends, gives nothing that lies
+ * outside, and gives back no more than there is. What it finds goes through a flow.
+ */
+#include "agent/intake/flow.h"
+#include "agent/intake/ring_reader.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LANES	   2u
+#define LANE_BYTES WIRE_LANE_BYTES_MIN
+
+static char path[64]; /* a file with a name: the reader follows no link */
+static uint8_t *map;
+static size_t bytes;
+
+static void check(bool fine)
+{
+	if (!fine)
+		abort();
+}
+
+/* What a flow promises of a connection: opened once, ended once, no calls after that. */
+struct fuzz_conn {
+	bool open;
+};
+static struct fuzz_conn conns[1 << 16];
+static size_t conn_count;
+
+static void *on_opened(void *user)
+{
+	(void)user;
+	if (conn_count == sizeof(conns) / sizeof(*conns))
+		return NULL;
+	conns[conn_count].open = true;
+	return &conns[conn_count++];
+}
+static void on_bytes(void *conn, enum flow_direction d, struct span s, uint64_t time_ns)
+{
+	(void)d, (void)time_ns;
+	check(((struct fuzz_conn *)conn)->open && s.len > 0 && s.len <= WIRE_PAYLOAD_MAX);
+	volatile uint8_t sum = 0;
+	for (size_t i = 0; i < s.len; i++)
+		sum = (uint8_t)(sum + s.at[i]);
+}
+static void on_gap(void *conn, enum flow_direction d, uint64_t n, uint64_t time_ns)
+{
+	(void)d, (void)time_ns;
+	check(((struct fuzz_conn *)conn)->open && n > 0);
+}
+static void on_event(void *conn, uint64_t time_ns)
+{
+	(void)time_ns;
+	check(((struct fuzz_conn *)conn)->open);
+}
+static void on_failed(void *conn, int error, uint64_t time_ns)
+{
+	(void)error;
+	on_event(conn, time_ns);
+}
+static void on_ended(void *conn, enum flow_end how, uint64_t time_ns)
+{
+	(void)how;
+	on_event(conn, time_ns);
+	((struct fuzz_conn *)conn)->open = false;
+}
+
+static void on_record(void *user, const struct ring_record *rec)
+{
+	check(rec->type >= WIRE_OPEN && rec->type <= WIRE_OPAQUE);
+	check(rec->payload.len <= WIRE_PAYLOAD_MAX);
+	/* A table by descriptor is allowed to grow; here it would only cost time. */
+	struct ring_record small = *rec;
+	small.fd &= 0x3ff;
+	flow_record(user, &small);
+}
+
+static struct wire_lane *lane(uint32_t n)
+{
+	return (struct wire_lane *)(map + wire_lane_offset(n, LANE_BYTES));
+}
+
+static void put_header(void)
+{
+	*(struct wire_header *)map = (struct wire_header){.magic = WIRE_MAGIC,
+							  .version = WIRE_VERSION,
+							  .header_bytes = WIRE_HEADER_BYTES,
+							  .lanes = LANES,
+							  .lane_bytes = LANE_BYTES};
+}
+
+static void remove_file(void)
+{
+	unlink(path);
+}
+
+static void make_file(void)
+{
+	bytes = wire_file_bytes(LANES, LANE_BYTES);
+	snprintf(path, sizeof(path), "/dev/shm/inferwire-fuzz-XXXXXX");
+	int fd = mkstemp(path);
+	check(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+	atexit(remove_file);
+	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	check(map != MAP_FAILED);
+	close(fd);
+	ring_reader_setup();
+}
+
+/* Input: [flags] [head / 4, tail / 4 of each lane: 4 bytes each] [what is at the tail of lane 0, then
+ * of lane 1], around the end of the circle where the tail wants it. */
+static void fill(const uint8_t *data, size_t size)
+{
+	for (uint32_t n = 0; n < LANES; n++) {
+		uint32_t head, tail;
+		memcpy(&head, data, 4);
+		memcpy(&tail, data + 4, 4);
+		data += 8, size -= 8;
+		lane(n)->head = (uint64_t)head * 4;
+		lane(n)->tail = (uint64_t)tail * 4;
+	}
+	for (uint32_t n = 0; n < LANES; n++) {
+		size_t part = n ? size : size / 2;
+		uint8_t *circle = (uint8_t *)(lane(n) + 1);
+		for (size_t i = 0; i < part; i++)
+			circle[(lane(n)->tail + i) % LANE_BYTES] = data[i];
+		data += part, size -= part;
+	}
+}
+
+static void read_all(struct ring_reader *r, struct flow *f, bool lives)
+{
+	uint64_t now_ns = 1;
+	for (unsigned turn = 0; turn < 3; turn++, now_ns += RING_STUCK_NS) {
+		for (uint32_t n = 0; n < LANES; n++) {
+			size_t passed = ring_reader_drain(r, n, 100, now_ns, lives, on_record, f);
+			check(passed <= 100);
+			lane(n)->dropped_records++;
+			if (!ring_reader_lane_broken(r, n))
+				check(lane(n)->tail <= lane(n)->head);
+		}
+	}
+}
+
+static bool is_open(void *user, uint32_t fd)
+{
+	(void)user;
+	return fd & 1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ring_reader *r = NULL;
+	struct process p;
+	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,   on_event,
+				       on_event,  on_failed, on_ended, NULL};
+	if (size < 1 + 8 * LANES || size > LANE_BYTES)
+		return 0;
+	if (!map)
+		make_file();
+	memset(map, 0, bytes);
+	put_header();
+	conn_count = 0;
+	uint8_t flags = data[0];
+	fill(data + 1, size - 1);
+	/* The header, too, with the words of the input. */
+	if ((flags & 3) == 3)
+		memcpy(map + (size_t)(flags >> 2) * 4, data + 1, 4);
+	if (ring_reader_open(AT_FDCWD, path, &r, &p) == 0) {
+		struct flow *f = flow_new(&sink);
+		check(f && ring_reader_lanes(r) == LANES);
+		read_all(r, f, flags & 4);
+		flow_check(f, 1, LANES, is_open, NULL, 0);
+		flow_end(f, FLOW_DIED, 1);
+		check(flow_stats(f).live == 0);
+		flow_free(f);
+		for (size_t i = 0; i < conn_count; i++)
+			check(!conns[i].open);
+	}
+	ring_reader_close(r);
+	return 0;
+}
