@@ -34,6 +34,7 @@ struct inference {
 	struct reply reply;
 	struct sse sse;
 	enum body_kind kind;
+	bool whole; /* the request is complete */
 	bool started;
 	bool lines_open; /* BODY_LINES: bytes of the present line were seen */
 	uint64_t last_body_ns;
@@ -44,6 +45,13 @@ struct inference {
 static bool is_identity(struct span coding)
 {
 	return !coding.len || span_is_nocase(coding, "identity");
+}
+
+/* Of such a request nothing is known but its size. Ollama takes zstd; SGLang as x-body-compressed. */
+static bool is_compressed(const struct http_head *head)
+{
+	return !is_identity(head->content_encoding) ||
+	       !is_identity(http_field(head->fields, "x-body-compressed"));
 }
 
 struct inference *inference_new(struct server *server, const struct call_sink *sink,
@@ -58,12 +66,13 @@ struct inference *inference_new(struct server *server, const struct call_sink *s
 	i->call.arrived_ns = arrived_ns;
 	i->call.labels.endpoint = endpoint;
 	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
-	server_path_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
-	/* Of a compressed request (SGLang, Ollama take zstd) nothing is known but its size. */
-	if (is_identity(head->content_encoding) && request_init(&i->request) != 0) {
+	server_text_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
+	if (request_init(&i->request) != 0) {
 		free(i);
 		return NULL;
 	}
+	if (is_compressed(head))
+		request_unreadable(&i->request);
 	return i;
 }
 
@@ -88,10 +97,13 @@ static void copy_label(char *to, size_t room, const char *from)
 /* The model as far as it can be known without a response. */
 static const char *asked_model(const struct inference *i)
 {
-	const char *last = server_last_model(i->server);
-	if (last[0] && (!i->request.model[0] || provider_ignores_model(server_provider(i->server))))
-		return last;
-	return i->request.model[0] ? i->request.model : "unknown";
+	const char *last = server_last_model(i->server), *only = server_only_model(i->server);
+	if (only && provider_ignores_model(server_provider(i->server)))
+		return only;
+	if (i->request.model[0])
+		return i->request.model;
+	/* What was not read may have named another. */
+	return last[0] && i->whole && !i->request.unread ? last : "unknown";
 }
 
 /* Recognised: the labels of concurrent_requests are fixed. */
@@ -104,7 +116,7 @@ static void start(struct inference *i)
 	labels->endpoint = i->call.labels.endpoint;
 	labels->stream = i->request.stream;
 	copy_label(labels->model, sizeof(labels->model), asked_model(i));
-	copy_label(labels->provider, sizeof(labels->provider), server_provider(i->server));
+	server_provider_label(i->server, labels->model, labels->provider, sizeof(labels->provider));
 	i->call.labels = *labels;
 	i->sink->started(i->sink->user, &i->call);
 }
@@ -112,6 +124,7 @@ static void start(struct inference *i)
 void inference_request_end(struct inference *i, uint64_t time_ns)
 {
 	request_end(&i->request);
+	i->whole = true;
 	i->call.received_ns = time_ns;
 	start(i);
 }
@@ -119,11 +132,7 @@ void inference_request_end(struct inference *i, uint64_t time_ns)
 void inference_request_gap(struct inference *i)
 {
 	i->call.incomplete = true;
-}
-
-bool inference_is_started(const struct inference *i)
-{
-	return i->started;
+	request_unreadable(&i->request);
 }
 
 /* ---- the response ------------------------------------------------------------------------------- */
@@ -158,29 +167,27 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 	sse_init(&i->sse);
 }
 
+/* The model of a call that the server took on. A name that it served is one for good. */
+static const char *served_model(struct inference *i)
+{
+	const char *asked = i->request.model, *replied = i->reply.model;
+	bool ignores = provider_ignores_model(server_provider(i->server));
+	const char *model = asked[0] && !ignores ? asked : replied;
+	if (!model[0])
+		return asked_model(i);
+	server_proved_model(i->server, model);
+	return model;
+}
+
 /* The labels, by what is known now. */
 static void label(struct inference *i)
 {
 	struct call_labels *l = &i->call.labels;
-	const char *provider = server_provider(i->server);
-	const char *model = i->request.model;
-	bool served = i->call.http_status / 100 == 2;
-	if (served && i->reply.model[0] && (!model[0] || provider_ignores_model(provider)))
-		model = i->reply.model;
-	else if (!served || !model[0])
-		model = asked_model(i);
-	if (served)
-		server_proved_model(i->server, model);
-	else
-		model = server_error_model(i->server, model);
+	const char *model = i->call.http_status / 100 == 2
+				    ? served_model(i)
+				    : server_error_model(i->server, asked_model(i));
 	copy_label(l->model, sizeof(l->model), model);
-	/* llama-stack's model ids begin with the provider they are routed to. */
-	const char *slash = strchr(model, '/');
-	if (strcmp(provider, "llama-stack") == 0 && slash)
-		span_copy(span_of(model, (size_t)(slash - model)), l->provider,
-			  sizeof(l->provider));
-	else
-		copy_label(l->provider, sizeof(l->provider), provider);
+	server_provider_label(i->server, model, l->provider, sizeof(l->provider));
 }
 
 /* An event that carries generated content was written. */
@@ -190,9 +197,10 @@ static void token_at(struct inference *i, uint64_t time_ns)
 	i->call.last_token_ns = time_ns;
 	if (i->call.first_token_ns || i->call.http_status / 100 != 2)
 		return;
-	i->call.first_token_ns = time_ns;
-	if (i->call.incomplete)
+	/* With bytes missing an earlier token may have been among them. */
+	if (i->call.incomplete || !i->whole)
 		return;
+	i->call.first_token_ns = time_ns;
 	label(i);
 	i->sink->first_token(i->sink->user, &i->call);
 }
@@ -276,9 +284,9 @@ static void count_tokens(struct inference *i)
 	const struct reply *r = &i->reply;
 	if (c->incomplete || i->kind == BODY_UNREAD)
 		return;
-	if (r->usage.known)
+	if (reply_tokens_told(r, &r->usage))
 		set_tokens(c, &r->usage, CALL_TOKENS_USAGE);
-	else if (r->engine.known)
+	else if (reply_tokens_told(r, &r->engine))
 		set_tokens(c, &r->engine, CALL_TOKENS_ENGINE);
 	else if (c->labels.stream && c->events) {
 		c->token_source = CALL_TOKENS_EVENTS;
@@ -308,6 +316,8 @@ static void end(struct inference *i, enum call_error how, uint64_t time_ns)
 	struct call *c = &i->call;
 	if (i->started) {
 		c->ended_ns = time_ns;
+		/* Nobody generates from half a request: the rest of it was lost, and when it came. */
+		c->incomplete |= !i->whole && c->http_status / 100 == 2;
 		/* A status or an error that was told goes before the way in which the body ended. */
 		c->error = outcome_of_status(c->http_status);
 		if (c->error == CALL_OK && i->reply.any_failed)

@@ -15,6 +15,7 @@ struct inference *inference_new(struct server *server, const struct call_sink *s
 				uint64_t arrived_ns);
 
 void inference_request_body(struct inference *i, struct span bytes);
+/* 0: nobody saw when (the last bytes were lost). */
 void inference_request_end(struct inference *i, uint64_t time_ns);
 
 void inference_response_head(struct inference *i, const struct http_head *head, uint64_t time_ns);
@@ -23,9 +24,6 @@ void inference_response_body(struct inference *i, struct span bytes, uint64_t ti
 /* Bytes of its request's or response's body were lost and the rest goes on. */
 void inference_request_gap(struct inference *i);
 void inference_response_gap(struct inference *i);
-
-/* Whether there is anything to end: its request was complete, or a response began. */
-bool inference_is_started(const struct inference *i);
 
 /* The ends; each tells the sink (if it was started) and frees. */
 void inference_complete(struct inference *i, uint64_t time_ns); /* the response is whole */

@@ -4,7 +4,6 @@
  */
 #include "agent/call/reply.h"
 
-#include "agent/base/utf8.h"
 #include "agent/body/json.h"
 
 #include <errno.h>
@@ -87,7 +86,7 @@ static bool is_failure(struct span reason)
 static void take_finish(struct reply *r, struct span reason)
 {
 	r->finished = true;
-	utf8_copy(reason, r->finish_reason, sizeof(r->finish_reason));
+	server_text_label(reason, r->finish_reason, sizeof(r->finish_reason));
 	r->failed |= is_failure(reason);
 }
 
@@ -99,7 +98,7 @@ static void take_text(struct reply *r, const struct json_event *ev)
 		break;
 	case WANT_MODEL:
 		if (!ev->empty)
-			server_model_label(ev->text, r->model, sizeof(r->model));
+			server_model_label(ev->text, ev->cut, r->model, sizeof(r->model));
 		break;
 	case WANT_FINISH:
 		take_finish(r, ev->text);
@@ -191,8 +190,8 @@ static void next_document(struct reply *r)
 bool reply_end_document(struct reply *r)
 {
 	const struct reply_tokens *u = &r->found;
-	/* All zeros on every chunk are what Ollama's completions call a usage. */
-	if (u->known && (u->output || u->input))
+	/* What counts no output does not replace what does; see reply_tokens_told. */
+	if (u->known && (u->output || !r->usage.output))
 		r->usage = *u;
 	bool token = r->content || (r->finished && u->output && !r->content_documents);
 	r->any_failed |= r->failed;
@@ -204,4 +203,11 @@ bool reply_end_document(struct reply *r)
 void reply_drop_document(struct reply *r)
 {
 	next_document(r);
+}
+
+bool reply_tokens_told(const struct reply *r, const struct reply_tokens *t)
+{
+	/* All zeros on every chunk are what Ollama's completions call a usage, and a continuous one
+	 * (vLLM) begins with 0: with content that is no count. */
+	return t->known && (t->output || (t->input && !r->content_documents));
 }

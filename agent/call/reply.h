@@ -29,7 +29,7 @@ struct reply {
 	/* of the response so far */
 	char model[LIMIT_MODEL_BYTES];
 	char finish_reason[LIMIT_FINISH_BYTES];
-	struct reply_tokens usage;  /* the last one that says something; never the sum */
+	struct reply_tokens usage;  /* the last that counts output, else the last; never the sum */
 	struct reply_tokens engine; /* the engine's own fields */
 	uint64_t content_documents;
 	bool any_failed;
@@ -44,6 +44,8 @@ void reply_bytes(struct reply *r, struct span bytes);
 /* The document is complete; the next begins. Returns whether it carried a token: generated content,
  * or a finish with a non-zero usage where no content came before (an answer of special tokens alone). */
 bool reply_end_document(struct reply *r);
+/* Whether `usage` or `engine` of it is a count of the answer. */
+bool reply_tokens_told(const struct reply *r, const struct reply_tokens *t);
 /* The document is broken (bytes of it were lost); the next begins. */
 void reply_drop_document(struct reply *r);
 

@@ -42,10 +42,17 @@ void request_body(struct request *r, struct span bytes)
 	struct json_event ev;
 	while (r->scan && json_next(r->scan, &bytes, &ev) == STEP_EVENT) {
 		if (ev.id == REQUEST_MODEL && ev.type == JSON_STRING)
-			server_model_label(ev.text, r->model, sizeof(r->model));
+			server_model_label(ev.text, ev.cut, r->model, sizeof(r->model));
 		else if (ev.id == REQUEST_STREAM)
 			r->stream = ev.type == JSON_TRUE;
 	}
+}
+
+void request_unreadable(struct request *r)
+{
+	/* Behind a hole a prompt's text may look like a member of the document. */
+	request_release(r);
+	r->unread = true;
 }
 
 void request_end(struct request *r)

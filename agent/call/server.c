@@ -19,6 +19,7 @@ struct names {
 struct server {
 	char provider[LIMIT_PROVIDER_BYTES]; /* empty = not known yet */
 	char last_model[LIMIT_MODEL_BYTES];
+	bool routes; /* models are called PROVIDER/MODEL */
 	struct names proven, unproven;
 };
 
@@ -65,7 +66,8 @@ struct server *server_new(const char *program, struct span command_line, const c
 	const char *known =
 		provider && *provider ? provider : provider_by_command(program, command_line);
 	if (known)
-		utf8_copy(span_str(known), s->provider, sizeof(s->provider));
+		server_text_label(span_str(known), s->provider, sizeof(s->provider));
+	s->routes = !(provider && *provider) && strcmp(s->provider, "llama-stack") == 0;
 	return s;
 }
 
@@ -81,6 +83,14 @@ void server_free(struct server *s)
 const char *server_provider(const struct server *s)
 {
 	return s->provider[0] ? s->provider : "unknown";
+}
+
+void server_provider_label(const struct server *s, const char *model, char *to, size_t room)
+{
+	const char *slash = s->routes ? strchr(model, '/') : NULL;
+	struct span label =
+		slash ? span_of(model, (size_t)(slash - model)) : span_str(server_provider(s));
+	utf8_copy(label, to, room); /* cut where a character ends */
 }
 
 static void learn(struct server *s, const char *provider)
@@ -106,6 +116,11 @@ const char *server_last_model(const struct server *s)
 	return s->last_model;
 }
 
+const char *server_only_model(const struct server *s)
+{
+	return s->proven.count == 1 ? s->last_model : NULL;
+}
+
 void server_proved_model(struct server *s, const char *model)
 {
 	if (strcmp(s->last_model, model) == 0) /* the usual case: one model */
@@ -119,7 +134,8 @@ void server_proved_model(struct server *s, const char *model)
 const char *server_error_model(struct server *s, const char *model)
 {
 	uint64_t hash = hash_of(model);
-	if (names_have(&s->proven, hash) || names_have(&s->unproven, hash))
+	if (strcmp(model, "unknown") == 0 || names_have(&s->proven, hash) ||
+	    names_have(&s->unproven, hash))
 		return model;
 	if (s->unproven.count == s->unproven.room)
 		return "unknown";
@@ -134,17 +150,23 @@ static bool is_path(struct span name)
 	       span_starts(name, "~/") || span_ends(name, ".gguf");
 }
 
-void server_path_label(struct span text, char *to, size_t room)
+void server_text_label(struct span text, char *to, size_t room)
 {
-	utf8_copy(text, to, room);
-	for (char *p = to; *p; p++) {
-		if ((uint8_t)*p < 0x20 || *p == 0x7f)
-			*p = '_';
+	size_t len = utf8_copy(text, to, room);
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)to[i], next = (uint8_t)to[i + 1];
+		if (c < 0x20 || c == 0x7f)
+			to[i] = '_';
+		else if (c == 0xc2 && next < 0xa0) /* U+0080 to U+009F, as two characters */
+			to[i] = to[i + 1] = '_';
 	}
 }
 
-void server_model_label(struct span name, char *to, size_t room)
+void server_model_label(struct span name, bool cut, char *to, size_t room)
 {
+	to[0] = '\0';
+	if (cut && is_path(name))
+		return;
 	while (is_path(name) && name.len && name.at[name.len - 1] == '/')
 		name.len--;
 	if (is_path(name)) {
@@ -152,5 +174,5 @@ void server_model_label(struct span name, char *to, size_t room)
 		if (slash)
 			span_skip(&name, (size_t)(slash - name.at) + 1);
 	}
-	server_path_label(name, to, room);
+	server_text_label(name, to, room);
 }

@@ -7,7 +7,10 @@
  *
  * After a loss that breaks a message nobody can say how many others went with it. Everything that
  * waits is given up as lost, and pairing starts anew with a request that begins while no response is
- * under way: without pipelining (no inference client pipelines) its response is the next one.
+ * under way or due to one that began since: its response is the next one.
+ *
+ * How a connection ended is known when it is closed, not before: a half-close (EOF) is legal, and bytes
+ * that were lost before a shutdown of the server's side show in the offset of the close alone.
  */
 #include "agent/call/session.h"
 
@@ -38,9 +41,14 @@ struct session {
 	struct exchange *answering; /* whose response is being read */
 	bool response_open;	    /* a response is under way, whosever it is */
 	bool interim;		    /* it is a 1xx */
-	bool client_done;	    /* the client sends no more */
-	bool unsure;		    /* after a loss: see above */
-	bool given_up;		    /* nothing is looked at any more */
+	uint64_t shut_ns;	    /* when the server shut its writing side; 0 = it did not */
+	bool client_done;  /* the client sends no more, and said so before the server did */
+	bool requests_bad; /* what the client sends is no HTTP (any more) */
+	bool unsure;	   /* after a loss: see above */
+	bool skipping;	   /* the response under way is that of an unpaired request */
+	unsigned unpaired; /* requests without exchange that began since the loss */
+	bool bridging;	   /* bytes are missing: what ends now did so some time before */
+	bool given_up;	   /* nothing is looked at any more */
 };
 
 struct session *session_new(struct server *server, const struct call_sink *sink)
@@ -99,6 +107,8 @@ static void lost(struct session *s)
 {
 	lose_all(s);
 	s->unsure = true;
+	s->skipping = false;
+	s->unpaired = 0;
 }
 
 void session_free(struct session *s)
@@ -117,8 +127,10 @@ void session_free(struct session *s)
 static void request_begins(struct session *s, uint64_t time_ns)
 {
 	if (s->unsure) {
-		if (s->response_open)
-			return; /* its head finds no exchange either */
+		if (s->response_open || s->unpaired) {
+			s->unpaired++; /* its head finds no exchange either */
+			return;
+		}
 		s->unsure = false;
 	}
 	struct exchange *e = s->waiting < LIMIT_PIPELINE ? calloc(1, sizeof(*e)) : NULL;
@@ -168,7 +180,7 @@ static void request_event(struct session *s, const struct http_event *ev, uint64
 		break;
 	case HTTP_END:
 		if (call)
-			inference_request_end(call, time_ns);
+			inference_request_end(call, s->bridging ? 0 : time_ns);
 		s->reading = NULL;
 		break;
 	case HTTP_LOST:
@@ -192,10 +204,16 @@ static void response_head(struct session *s, const struct http_head *head, uint6
 static void response_end(struct session *s, uint64_t time_ns)
 {
 	s->response_open = false;
-	if (s->interim || !s->answering)
+	if (s->interim)
+		return;
+	if (s->skipping && s->unpaired)
+		s->unpaired--;
+	if (!s->answering)
 		return;
 	struct inference *call = pop(s);
-	if (call)
+	if (call && s->bridging)
+		inference_lose(call);
+	else if (call)
 		inference_complete(call, time_ns);
 }
 
@@ -206,6 +224,7 @@ static void response_event(struct session *s, const struct http_event *ev, uint6
 	case HTTP_BEGIN:
 		s->response_open = true;
 		s->answering = s->unsure ? NULL : s->first;
+		s->skipping = s->unsure && s->unpaired;
 		break;
 	case HTTP_HEAD:
 		response_head(s, &ev->head, time_ns);
@@ -240,20 +259,34 @@ static void drain(struct session *s, enum session_direction d, struct span bytes
 		else
 			response_event(s, &ev, time_ns);
 	}
-	if (step == STEP_BAD)
+	if (step != STEP_BAD)
+		return;
+	if (d == SESSION_OUT) {
 		give_up(s);
+	} else {
+		/* What was asked before is still answered, and so may be what is bad: with a 400. */
+		s->requests_bad = true;
+		s->reading = NULL;
+	}
+}
+
+static bool is_read(const struct session *s, enum session_direction d)
+{
+	return !s->given_up && !(d == SESSION_IN && s->requests_bad);
 }
 
 void session_bytes(struct session *s, enum session_direction d, struct span bytes, uint64_t time_ns)
 {
-	if (!s->given_up)
+	if (d == SESSION_OUT)
+		s->shut_ns = 0; /* of another thread, and it came late */
+	if (is_read(s, d))
 		drain(s, d, bytes, time_ns);
 }
 
 void session_gap(struct session *s, enum session_direction d, uint64_t bytes, uint64_t time_ns)
 {
 	struct exchange *e = d == SESSION_IN ? s->reading : s->answering;
-	if (s->given_up || !bytes)
+	if (!is_read(s, d) || !bytes)
 		return;
 	if (h1_gap(d == SESSION_IN ? s->in : s->out, bytes)) {
 		if (e && e->inference && d == SESSION_IN)
@@ -261,7 +294,9 @@ void session_gap(struct session *s, enum session_direction d, uint64_t bytes, ui
 		else if (e && e->inference)
 			inference_response_gap(e->inference);
 		/* It may have been the last part of the body. */
+		s->bridging = true;
 		drain(s, d, span_of(NULL, 0), time_ns);
+		s->bridging = false;
 		return;
 	}
 	/* Between messages no HTTP_LOST comes, but whole messages may be gone. */
@@ -272,14 +307,14 @@ void session_gap(struct session *s, enum session_direction d, uint64_t bytes, ui
 void session_eof(struct session *s, uint64_t time_ns)
 {
 	(void)time_ns;
-	s->client_done = true;
+	if (!s->shut_ns) /* else it only answers the server's own farewell */
+		s->client_done = true;
 }
 
 void session_shut(struct session *s, uint64_t time_ns)
 {
-	/* A body that runs to the end of the connection is whole now. */
-	if (!s->given_up && h1_eof(s->out))
-		drain(s, SESSION_OUT, span_of(NULL, 0), time_ns);
+	if (!s->shut_ns)
+		s->shut_ns = time_ns;
 }
 
 /* Ends what is open; a request that never was whole and got no response is no call. */
@@ -294,20 +329,31 @@ static void fail_all(struct session *s, enum call_error how, uint64_t time_ns)
 
 void session_fail(struct session *s, int error, uint64_t time_ns)
 {
-	(void)error; /* ECONNRESET, EPIPE, ETIMEDOUT, ...: the client is not to be reached */
+	(void)error; /* EPIPE, ECONNRESET, ETIMEDOUT and the like: the client is not to be reached */
+	if (s->shut_ns)
+		return;
 	fail_all(s, CALL_CLIENT_DISCONNECT, time_ns);
 	s->given_up = true;
 }
 
+/* The server ended the connection: it wrote all it wanted to write. */
+static void server_ended(struct session *s, uint64_t time_ns)
+{
+	if (s->shut_ns)
+		time_ns = s->shut_ns;
+	/* A body that runs to the end of the connection is whole now. */
+	if (!s->given_up && h1_eof(s->out))
+		drain(s, SESSION_OUT, span_of(NULL, 0), time_ns);
+	fail_all(s, s->client_done ? CALL_CLIENT_DISCONNECT : CALL_TRUNCATED, time_ns);
+}
+
 void session_close(struct session *s, enum session_end how, uint64_t time_ns)
 {
-	if (how == SESSION_CLOSED)
-		session_shut(s, time_ns);
 	if (how == SESSION_LOST)
 		lose_all(s);
-	else if (s->client_done)
-		fail_all(s, CALL_CLIENT_DISCONNECT, time_ns);
+	else if (how == SESSION_CLOSED || s->shut_ns)
+		server_ended(s, time_ns);
 	else
-		fail_all(s, how == SESSION_CLOSED ? CALL_TRUNCATED : CALL_SERVER_CRASH, time_ns);
+		fail_all(s, CALL_SERVER_CRASH, time_ns);
 	s->given_up = true;
 }
