@@ -15,7 +15,7 @@
  */
 #include "agent/loop.h"
 
-#include "agent/intake/liveness.h"
+#include "agent/export/clock.h"
 #include "agent/report.h"
 #include "agent/status_file.h"
 #include "agent/watch.h"
@@ -27,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MS_NS	       1000000u
@@ -60,13 +59,6 @@ struct loop {
 	bool stopping;
 	char last_error[160]; /* of the exporter, as it was reported */
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- processes come ----------------------------------------------------------------------------- */
 
@@ -161,7 +153,7 @@ static void submit(struct loop *l, struct watch *const *watches, size_t count, b
 	struct export_batch *b = l->exporter && count ? export_batch_new(count) : NULL;
 	if (!b)
 		return;
-	b->time_ns = clock_ns(CLOCK_REALTIME);
+	b->time_ns = clock_real_ns();
 	for (size_t i = 0; i < count; i++) {
 		if (!watch_export(watches[i], &b->processes[i], last)) {
 			export_batch_free(b);
@@ -310,7 +302,7 @@ static int next_sleep(struct loop *l, unsigned fill)
 static void turn(struct loop *l, int signal_fd)
 {
 	unsigned fill = drain_all(l);
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_mono_ns();
 	export_when_due(l, now_ns);
 	if (now_ns >= l->next_status_ns) {
 		report_export(l);
@@ -333,7 +325,7 @@ static bool look_once_more(struct loop *l)
 {
 	unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
 	directory_unlock(l->dir);
-	scan(l, clock_ns(CLOCK_MONOTONIC));
+	scan(l, clock_mono_ns());
 	if (!l->count)
 		return false;
 	if (directory_lock(l->dir) == 0)
@@ -351,7 +343,7 @@ static bool is_done(struct loop *l, const struct loop_options *o, bool *had_any)
 		return false;
 	if (*had_any || !o->patience_ns)
 		return *had_any;
-	return clock_ns(CLOCK_MONOTONIC) - l->started_ns > o->patience_ns;
+	return clock_mono_ns() - l->started_ns > o->patience_ns;
 }
 
 /* Told to stop while processes live: what they did so far goes out; their rings stay. */
@@ -396,7 +388,7 @@ static void close_outputs(struct loop *l)
 int loop_run(struct directory *d, const struct config *config, const struct loop_options *options,
 	     int signal_fd)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_mono_ns();
 	struct loop l = {
 		.dir = d,
 		.config = config,

@@ -19,7 +19,7 @@ void report_to_log(int dir_fd)
 			O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-static void make_room(void)
+static void limit_log(void)
 {
 	struct stat st;
 	if (fstat(log_fd, &st) == 0 && st.st_size > LOG_BYTES_MAX && ftruncate(log_fd, 0) != 0)
@@ -34,7 +34,7 @@ void report(const char *format, ...)
 	size_t at = 0;
 	va_list args;
 	if (log_fd >= 0) {
-		make_room();
+		limit_log();
 		gmtime_r(&now, &tm);
 		at = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%SZ ", &tm);
 	} else {

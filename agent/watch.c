@@ -1,6 +1,7 @@
 #include "agent/watch.h"
 
 #include "agent/call/session.h"
+#include "agent/export/clock.h"
 #include "agent/intake/liveness.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Records of one lane in one go, so that a busy process does not keep the others waiting. */
@@ -41,33 +41,26 @@ struct watch {
 	uint64_t started, finished, lost;
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- calls: into the metrics and the log -------------------------------------------------------- */
 
 static void on_started(void *user, const struct call *c)
 {
 	struct watch *w = user;
 	w->started++;
-	metrics_call_started(w->metrics, c, clock_ns(CLOCK_REALTIME));
+	metrics_call_started(w->metrics, c, clock_real_ns());
 }
 
 static void on_first_token(void *user, const struct call *c)
 {
 	struct watch *w = user;
-	metrics_call_first_token(w->metrics, c, clock_ns(CLOCK_REALTIME));
+	metrics_call_first_token(w->metrics, c, clock_real_ns());
 }
 
 static void on_ended(void *user, const struct call *c)
 {
 	struct watch *w = user;
 	w->finished++;
-	metrics_call_ended(w->metrics, c, clock_ns(CLOCK_REALTIME));
+	metrics_call_ended(w->metrics, c, clock_real_ns());
 	if (w->log)
 		call_log_put(w->log, &w->process, c);
 }
@@ -76,7 +69,7 @@ static void on_lost(void *user, const struct call *c)
 {
 	struct watch *w = user;
 	w->lost++;
-	metrics_call_lost(w->metrics, c, clock_ns(CLOCK_REALTIME));
+	metrics_call_lost(w->metrics, c, clock_real_ns());
 }
 
 /* ---- connections: sessions ---------------------------------------------------------------------- */
@@ -135,7 +128,7 @@ static void make_instance_id(char *to, size_t room)
 	uint8_t b[16] = {0};
 	if (getrandom(b, sizeof(b), 0) != sizeof(b))
 		for (size_t i = 0; i < sizeof(b); i++)
-			b[i] = (uint8_t)(clock_ns(CLOCK_MONOTONIC) >> (i % 8) * 8);
+			b[i] = (uint8_t)(clock_mono_ns() >> (i % 8) * 8);
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
 	snprintf(to, room, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
@@ -265,7 +258,7 @@ static unsigned drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
 
 unsigned watch_drain(struct watch *w)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), dropped = 0;
+	uint64_t now_ns = clock_mono_ns(), dropped = 0;
 	unsigned fullest = 0;
 	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++) {
 		unsigned fill = drain_lane(w, n, now_ns);
@@ -274,8 +267,7 @@ unsigned watch_drain(struct watch *w)
 		dropped += loss.records + loss.skipped;
 	}
 	if (dropped > w->dropped_told) {
-		metrics_records_dropped(w->metrics, dropped - w->dropped_told,
-					clock_ns(CLOCK_REALTIME));
+		metrics_records_dropped(w->metrics, dropped - w->dropped_told, clock_real_ns());
 		w->dropped_told = dropped;
 	}
 	return fullest;
@@ -307,8 +299,7 @@ void watch_superseded(struct watch *w)
 
 void watch_finish(struct watch *w)
 {
-	flow_end(w->flow, ring_reader_broken(w->ring) ? FLOW_LOST : FLOW_DIED,
-		 clock_ns(CLOCK_MONOTONIC));
+	flow_end(w->flow, ring_reader_broken(w->ring) ? FLOW_LOST : FLOW_DIED, clock_mono_ns());
 }
 
 bool watch_export(const struct watch *w, struct export_process *to, bool last)

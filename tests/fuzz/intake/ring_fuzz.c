@@ -152,6 +152,8 @@ static bool is_open(void *user, uint32_t fd)
 	return fd & 1;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ring_reader *r = NULL;

@@ -1,0 +1,265 @@
+/*
+ * One watched process, from the bytes in its ring to its metrics. The module is no part of a stage's
+ * archive: it is included here.
+ */
+#include "tests/unit/agent/exchange.h"
+
+#include "agent/watch.c"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#define LANES	   2u
+#define LANE_BYTES WIRE_LANE_BYTES_MIN
+
+struct fixture {
+	struct made_ring m;
+	struct directory dir;
+	struct watch *watch;
+	pid_t server;
+};
+
+static pid_t start_server(void)
+{
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	return pid;
+}
+
+static void end_server(struct fixture *f)
+{
+	if (f->server)
+		kill(f->server, SIGKILL);
+	if (f->server)
+		waitpid(f->server, NULL, 0);
+	f->server = 0;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	made_directory(&f->m);
+	f->server = start_server();
+	made_ring_file(&f->m, "1-2-0.ring", (uint32_t)f->server, ticks_of(f->server), LANES,
+		       LANE_BYTES);
+	f->dir.fd = f->m.dir_fd;
+	f->watch = watch_new(&f->dir, f->m.name, NULL);
+	assert_non_null(f->watch);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	watch_free(f->watch);
+	end_server(f);
+	made_ring_remove(&f->m);
+	free(f);
+	return 0;
+}
+
+static void drain(struct fixture *f)
+{
+	while (watch_drain(f->watch))
+		;
+}
+
+/* The sum of a metric's points; those with `error` only, unless it is CALL_ERRORS. */
+static int64_t sum_of(struct fixture *f, enum metrics_id id, enum call_error error)
+{
+	struct export_process e = {0};
+	int64_t sum = 0;
+	assert_true(watch_export(f->watch, &e, false));
+	for (size_t i = 0; i < metrics_snapshot_count(e.metrics, id); i++) {
+		struct metrics_point p = metrics_snapshot_point(e.metrics, id, i);
+		if (error == CALL_ERRORS || p.labels.error == error)
+			sum += metrics_instruments[id].kind == METRICS_HISTOGRAM ? (int64_t)p.count
+										 : p.value;
+	}
+	metrics_snapshot_free(e.metrics);
+	return sum;
+}
+
+static int64_t all_of(struct fixture *f, enum metrics_id id)
+{
+	return sum_of(f, id, CALL_ERRORS);
+}
+
+static void test_a_call_becomes_metrics(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 8);
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 1);
+	put_response(&f->m, 8);
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 0);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_OK), 1);
+	assert_int_equal(all_of(f, METRICS_REQUEST_DURATION), 1);
+	struct watch_stats s = watch_stats(f->watch);
+	assert_int_equal(s.calls_started, 1);
+	assert_int_equal(s.calls_ended, 1);
+	assert_int_equal(s.calls_lost, 0);
+	assert_int_equal(s.flow.live, 0);
+	assert_false(watch_has_ended(f->watch));
+}
+
+static void test_the_death_of_the_process_ends_its_calls(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 8);
+	put_request(&f->m, 9);
+	drain(f);
+	end_server(f);
+	put_response(&f->m, 9); /* it was in the ring before */
+	assert_true(watch_has_ended(f->watch));
+	drain(f);
+	watch_finish(f->watch);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_SERVER_CRASH), 1);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_OK), 1);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 0);
+	assert_int_equal(watch_pidfd(f->watch), -1);
+}
+
+static void test_what_the_ring_lost_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+	made_lane(&f->m, 0)->dropped_records = 5;
+	made_lane(&f->m, 1)->dropped_records = 2;
+	made_lane(&f->m, 1)->dropped_bytes = 999;
+	drain(f);
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 7);
+	made_lane(&f->m, 1)->dropped_records = 3;
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 8);
+	assert_int_equal(watch_stats(f->watch).dropped_bytes, 999);
+}
+
+static void test_a_broken_ring_is_an_end(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 8);
+	put_request(&f->m, 9);
+	drain(f);
+	made_lane(&f->m, 0)->head = UINT64_MAX;
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_CALLS_LOST), 1);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 1);
+	assert_false(watch_has_ended(f->watch));
+	put_response(&f->m, 9);
+	drain(f);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_OK), 1);
+	made_lane(&f->m, 1)->head = UINT64_MAX;
+	drain(f);
+	assert_true(watch_has_ended(f->watch));
+	assert_true(watch_is_broken(f->watch));
+	watch_finish(f->watch);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_SERVER_CRASH), 0);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 0);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 2);
+}
+
+/* Its CLOSE did not fit. What the kernel says of the descriptor, a while later, decides. */
+static void test_connections_whose_close_was_lost_are_looked_for(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t open_fd = (uint32_t)f->m.dir_fd; /* the server has it from us */
+	uint32_t lane = open_fd % LANES, closed_fd = 4000 + lane;
+	put_request(&f->m, open_fd);
+	put_request(&f->m, closed_fd);
+	drain(f);
+	made_lane(&f->m, lane)->dropped_controls = 1;
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 2);
+	assert_true(f->watch->lane[lane].check_at_ns > 0);
+	f->watch->lane[lane].check_at_ns = 1;
+	drain(f);
+	assert_int_equal(watch_stats(f->watch).calls_lost, 1);
+	assert_int_equal(all_of(f, METRICS_CONCURRENT_REQUESTS), 1);
+	assert_int_equal(f->watch->lane[lane].check_at_ns, 0);
+}
+
+static void test_the_end_of_the_process_is_not_taken_for_lost_closes(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 4000);
+	drain(f);
+	made_lane(&f->m, 0)->dropped_controls = 1;
+	f->watch->lane[0].check_at_ns = 1;
+	end_server(f);
+	drain(f);
+	assert_true(watch_has_ended(f->watch));
+	watch_finish(f->watch);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_SERVER_CRASH), 1);
+	assert_int_equal(watch_stats(f->watch).calls_lost, 0);
+}
+
+static void test_an_image_that_exec_replaced_has_ended(void **state)
+{
+	struct fixture *f = *state;
+	assert_false(watch_has_ended(f->watch));
+	watch_superseded(f->watch);
+	assert_true(watch_has_ended(f->watch));
+}
+
+/* A record that is waited for fills its lane; more looks would not help it. */
+static void test_a_lane_that_does_not_move_does_not_hurry(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 8);
+	made_record(&f->m, 0, 0)->length |= WIRE_BUSY;
+	assert_int_equal(watch_drain(f->watch), 0);
+	made_record(&f->m, 0, 0)->length &= ~WIRE_BUSY;
+	assert_true(watch_drain(f->watch) > 0);
+	assert_int_equal(watch_drain(f->watch), 0);
+}
+
+static void test_what_is_no_ring(void **state)
+{
+	struct fixture *f = *state;
+	assert_null(watch_new(&f->dir, "9-9-9.ring", NULL));
+	assert_int_equal(errno, ENOENT);
+	made_header(&f->m)->version++;
+	assert_null(watch_new(&f->dir, f->m.name, NULL));
+	assert_int_equal(errno, EPROTO);
+	made_header(&f->m)->magic = 0;
+	assert_null(watch_new(&f->dir, f->m.name, NULL));
+	assert_int_equal(errno, EINVAL);
+}
+
+/* RFC 9562 5.4. */
+static void test_the_instance_is_a_random_uuid(void **state)
+{
+	struct fixture *f = *state;
+	struct watch *other = watch_new(&f->dir, f->m.name, NULL);
+	const char *id = f->watch->instance_id;
+	assert_int_equal(strlen(id), 36);
+	assert_int_equal(strspn(id, "0123456789abcdef-"), 36);
+	assert_int_equal(id[14], '4');
+	assert_non_null(strchr("89ab", id[19]));
+	assert_string_not_equal(id, other->instance_id);
+	watch_free(other);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_call_becomes_metrics),
+		TEST(test_the_death_of_the_process_ends_its_calls),
+		TEST(test_what_the_ring_lost_is_told_once),
+		TEST(test_a_broken_ring_is_an_end),
+		TEST(test_connections_whose_close_was_lost_are_looked_for),
+		TEST(test_the_end_of_the_process_is_not_taken_for_lost_closes),
+		TEST(test_an_image_that_exec_replaced_has_ended),
+		TEST(test_a_lane_that_does_not_move_does_not_hurry),
+		TEST(test_what_is_no_ring),
+		TEST(test_the_instance_is_a_random_uuid),
+	};
+	return cmocka_run_group_tests_name("agent/watch", tests, NULL, NULL);
+}
