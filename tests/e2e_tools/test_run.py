@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from isolation import needs_container
+
 from conftest import HERE, Installation
 
 PYTHON = sys.executable
@@ -491,20 +493,20 @@ def run_as_process_1(installed, *command, **more):
     return subprocess.run(line, text=True, capture_output=True, timeout=30, env=env)
 
 
-@needs_root
+@needs_container
 def test_process_1_passes_the_status_on(installed):
     assert run_as_process_1(installed, "sh", "-c", "exit 7").returncode == 7
     assert run_as_process_1(installed, "sh", "-c", "kill -9 $$").returncode == 128 + 9
 
 
-@needs_root
+@needs_container
 def test_process_1_reaps_orphans(installed):
     code = ('(sleep 0.1 & exec true); sleep 0.5; cat /proc/[0-9]*/stat | grep -c " Z " ; '
             'cat /proc/1/comm')
     assert run_as_process_1(installed, "sh", "-c", code).stdout == "0\ninferwire\n"
 
 
-@needs_root
+@needs_container
 def test_process_1_passes_signals_on_and_waits_for_the_export(installed):
     line, env = as_process_1(installed, *LISTENER, 20, STAND_IN_EXPORT_S=0.5)
     running = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=env)

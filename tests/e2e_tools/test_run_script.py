@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from isolation import CONTAINER, needs_container
+
 from conftest import HERE
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 LISTENER = [sys.executable, str(HERE / "listener.py")]
 
 
@@ -17,8 +18,7 @@ def run(installed, *arguments, prefix=(), **more):
                           timeout=30, env=installed.environment(**more))
 
 
-CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
-EVERYWHERE = [(), pytest.param(CONTAINER, marks=needs_root)]
+EVERYWHERE = [(), pytest.param(CONTAINER, marks=needs_container)]
 
 
 @pytest.mark.parametrize("prefix", EVERYWHERE)
@@ -56,7 +56,7 @@ def test_is_the_same_process(installed):
     assert int(running.communicate(timeout=10)[0]) == running.pid
 
 
-@needs_root
+@needs_container
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 5), (signal.SIGINT, 130)])
 def test_process_1_passes_signals_on_and_waits_for_the_export(installed, number, status):
     running = subprocess.Popen([*CONTAINER, installed.script, *LISTENER, "20"], text=True,
