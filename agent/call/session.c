@@ -29,6 +29,7 @@ struct exchange {
 	uint64_t arrived_ns;
 	enum http_method method;
 	bool head_seen; /* of the request */
+	bool answered;	/* the head of its response was seen */
 };
 
 struct session {
@@ -160,7 +161,8 @@ static void request_head(struct session *s, const struct http_head *head)
 	e->method = head->method;
 	if (e == s->first)
 		h1_expect(s->out, e->method);
-	if (endpoint_of(head->method, head->path, &endpoint))
+	/* An answer that did not wait for the head (a time-out) is to no inference. */
+	if (!e->answered && endpoint_of(head->method, head->path, &endpoint))
 		e->inference = inference_new(s->server, s->sink, endpoint, head, e->arrived_ns);
 }
 
@@ -197,7 +199,10 @@ static void response_head(struct session *s, const struct http_head *head, uint6
 {
 	s->interim = head->status < 200;
 	server_saw_response(s->server, head);
-	if (!s->interim && s->answering && s->answering->inference)
+	if (s->interim || !s->answering)
+		return;
+	s->answering->answered = true;
+	if (s->answering->inference)
 		inference_response_head(s->answering->inference, head, time_ns);
 }
 
