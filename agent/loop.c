@@ -22,10 +22,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -33,8 +33,9 @@
 #define SLEEP_FIRST_MS 1
 #define FILL_AIM       60 /* thousandths of a lane */
 #define SLEEP_MAX_MS   20
+#define SLEEP_EMPTY_MS 500	       /* nothing is watched */
 #define SCAN_NS	       (1000u * MS_NS) /* in case inotify is not to be had */
-#define LIVENESS_NS    (100u * MS_NS)
+#define LIVENESS_NS    (250u * MS_NS) /* where no descriptor tells */
 #define STATUS_NS      (1000u * MS_NS)
 #define FINAL_DRAINS   1000u /* of a dead process: its ring is finite */
 
@@ -50,6 +51,7 @@ struct loop {
 	struct call_log *log;	   /* NULL: no call log */
 	struct watch **watches;
 	size_t count, room;
+	int wakers; /* epoll: the signals, the directory, the processes' ends */
 	/* Rings of the dead, to be removed when their last export is done. */
 	struct names dead;
 	/* What ends in .ring and is none of ours: told once, not looked at again. */
@@ -122,6 +124,14 @@ static void refuse(struct loop *l, const char *name, int error)
 			       : "is no ring of this user's alone");
 }
 
+/* What cannot be waited for (no descriptor, no memory) is asked for: LIVENESS_NS, SCAN_NS. A closed
+ * descriptor leaves by itself. */
+static bool wake_on(struct loop *l, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+	return fd >= 0 && epoll_ctl(l->wakers, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
 static void on_ring(void *user, const char *name)
 {
 	struct loop *l = user;
@@ -136,6 +146,7 @@ static void on_ring(void *user, const char *name)
 	const struct process *p = watch_process(w);
 	supersede(l, p);
 	l->watches[l->count++] = w;
+	wake_on(l, watch_pidfd(w));
 	report("watching process %u (%s)", p->pid, p->program);
 }
 
@@ -270,23 +281,18 @@ static void take_signals(struct loop *l, int signal_fd)
 /* Sleeps until something happens or `ms` have passed. True if a process may have ended. */
 static bool sleep_for(struct loop *l, int signal_fd, int ms)
 {
-	struct pollfd *p = calloc(l->count + 2, sizeof(*p));
-	if (!p)
-		return true;
-	p[0] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-	p[1] = (struct pollfd){.fd = l->dir->watch_fd, .events = POLLIN};
-	for (size_t i = 0; i < l->count; i++)
-		p[i + 2] = (struct pollfd){.fd = watch_pidfd(l->watches[i]), .events = POLLIN};
+	struct epoll_event events[16];
 	bool ended = false;
-	if (poll(p, l->count + 2, ms) > 0) {
-		if (p[0].revents)
+	int n = epoll_wait(l->wakers, events, sizeof(events) / sizeof(*events), ms);
+	for (int i = 0; i < n; i++) {
+		int fd = events[i].data.fd;
+		if (fd == signal_fd)
 			take_signals(l, signal_fd);
-		if (p[1].revents)
+		else if (fd == l->dir->watch_fd)
 			l->next_scan_ns = 0;
-		for (size_t i = 0; i < l->count; i++)
-			ended |= p[i + 2].revents != 0;
+		else
+			ended = true;
 	}
-	free(p);
 	return ended;
 }
 
@@ -295,7 +301,8 @@ static int next_sleep(struct loop *l, unsigned fill)
 	int next = l->sleep_ms ? l->sleep_ms * 2 : SLEEP_FIRST_MS;
 	if (fill > FILL_AIM)
 		next = l->sleep_ms * FILL_AIM / (int)fill;
-	l->sleep_ms = next < SLEEP_MAX_MS ? next : SLEEP_MAX_MS;
+	int most = l->count || l->dead.count ? SLEEP_MAX_MS : SLEEP_EMPTY_MS;
+	l->sleep_ms = next < most ? next : most;
 	return l->sleep_ms;
 }
 
@@ -355,6 +362,18 @@ static void stop(struct loop *l)
 		watch_free(l->watches[--l->count]);
 }
 
+static int open_wakers(struct loop *l, int signal_fd)
+{
+	l->wakers = epoll_create1(EPOLL_CLOEXEC);
+	if (l->wakers < 0 || !wake_on(l, signal_fd)) {
+		int err = errno;
+		report("signals cannot be waited for: %s", strerror(err));
+		return -err;
+	}
+	wake_on(l, l->dir->watch_fd);
+	return 0;
+}
+
 static int open_outputs(struct loop *l)
 {
 	const struct config *c = l->config;
@@ -380,6 +399,8 @@ static void close_outputs(struct loop *l)
 		call_log_close(l->log);
 	if (l->stopping)
 		unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
+	if (l->wakers >= 0)
+		close(l->wakers);
 	free(l->watches);
 	free(l->dead.at);
 	free(l->refused.at);
@@ -397,7 +418,9 @@ int loop_run(struct directory *d, const struct config *config, const struct loop
 		.sleep_ms = SLEEP_FIRST_MS,
 	};
 	bool had_any = false;
-	int err = open_outputs(&l);
+	int err = open_wakers(&l, signal_fd);
+	if (!err)
+		err = open_outputs(&l);
 	if (!err) {
 		scan(&l, now_ns);
 		do {

@@ -413,6 +413,31 @@ struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t n)
 	};
 }
 
+/* Looks at all of them, whatever the first says: the loads of a loop that may stop wait for each
+ * other's cache lines. A function of its own, because locals and sigsetjmp do not go together. */
+static __attribute__((noinline)) bool heads_are_unmoved(const struct ring_reader *r)
+{
+	bool unmoved = true;
+	for (uint32_t n = 0; n < r->lanes; n++)
+		unmoved &= r->lane[n].broken ||
+			   __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED) == r->lane[n].at;
+	return unmoved;
+}
+
+bool ring_reader_is_quiet(struct ring_reader *r)
+{
+	if (r->cut)
+		return true;
+	if (sigsetjmp(on_cut, 0)) {
+		cut(r);
+		return false;
+	}
+	touch(r);
+	bool quiet = heads_are_unmoved(r);
+	let_go();
+	return quiet;
+}
+
 bool ring_reader_lane_broken(const struct ring_reader *r, uint32_t n)
 {
 	return r->cut || r->lane[n].broken;

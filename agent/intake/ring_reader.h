@@ -47,6 +47,9 @@ size_t ring_reader_drain(struct ring_reader *r, uint32_t lane, size_t most, uint
 			 bool producer_lives,
 			 void (*found)(void *user, const struct ring_record *rec), void *user);
 
+/* Whether nothing came in any lane since its last drain: one look at each head. */
+bool ring_reader_is_quiet(struct ring_reader *r);
+
 /* How full a lane is now, in thousandths, rounded up: 0 = nothing is in it. */
 unsigned ring_reader_fill(struct ring_reader *r, uint32_t lane);
 

@@ -62,8 +62,10 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* All there is, and a look at the whole ring. */
 static void drain(struct fixture *f)
 {
+	f->watch->quiet_drains = QUIET_DRAINS;
 	while (watch_drain(f->watch))
 		;
 }
@@ -138,6 +140,23 @@ static void test_what_the_ring_lost_is_told_once(void **state)
 	drain(f);
 	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 8);
 	assert_int_equal(watch_stats(f->watch).dropped_bytes, 999);
+}
+
+/* A ring in which nothing comes costs little, and hides nothing for long. */
+static void test_a_quiet_ring_is_looked_at_now_and_then(void **state)
+{
+	struct fixture *f = *state;
+	drain(f);
+	made_lane(&f->m, 0)->dropped_records = 5;
+	for (unsigned i = 0; i < QUIET_DRAINS; i++)
+		assert_int_equal(watch_drain(f->watch), 0);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 0);
+	watch_drain(f->watch);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 5);
+	made_lane(&f->m, 0)->dropped_records = 6;
+	put_request(&f->m, 8);
+	watch_drain(f->watch); /* not quiet any more */
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 6);
 }
 
 static void test_a_broken_ring_is_an_end(void **state)
@@ -253,6 +272,7 @@ int main(void)
 		TEST(test_a_call_becomes_metrics),
 		TEST(test_the_death_of_the_process_ends_its_calls),
 		TEST(test_what_the_ring_lost_is_told_once),
+		TEST(test_a_quiet_ring_is_looked_at_now_and_then),
 		TEST(test_a_broken_ring_is_an_end),
 		TEST(test_connections_whose_close_was_lost_are_looked_for),
 		TEST(test_the_end_of_the_process_is_not_taken_for_lost_closes),

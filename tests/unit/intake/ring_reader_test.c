@@ -356,6 +356,29 @@ static void test_a_file_that_is_cut_costs_the_ring(void **state)
 	assert_int_equal(ring_reader_fill(f->reader, 0), 0);
 }
 
+static void test_a_ring_in_which_nothing_came_is_quiet(void **state)
+{
+	struct fixture *f = *state;
+	ring_reader_setup();
+	assert_true(ring_reader_is_quiet(f->reader));
+	made_control(&f->m, WIRE_OPEN, 1, 1, 0);
+	assert_false(ring_reader_is_quiet(f->reader));
+	drain(f, 0, 1, true);
+	assert_false(ring_reader_is_quiet(f->reader));
+	drain(f, 1, 1, true);
+	assert_true(ring_reader_is_quiet(f->reader));
+	made_lane(&f->m, 0)->head = UINT64_MAX;
+	assert_false(ring_reader_is_quiet(f->reader));
+	drain(f, 0, 1, true);
+	assert_true(ring_reader_is_quiet(f->reader)); /* a broken lane has nothing to say */
+	char path[160];
+	snprintf(path, sizeof(path), "%s/%s", f->m.dir, f->m.name);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_false(ring_reader_is_quiet(f->reader)); /* once: its reader looks, and finds out */
+	assert_true(ring_reader_broken(f->reader));
+	assert_true(ring_reader_is_quiet(f->reader));
+}
+
 static void test_how_full_a_lane_is(void **state)
 {
 	struct fixture *f = *state;
@@ -518,6 +541,7 @@ int main(void)
 		TEST(test_a_tail_that_cannot_be_is_found_at_the_beginning),
 		TEST(test_a_tail_that_another_wrote_is_not_read),
 		TEST(test_a_file_that_is_cut_costs_the_ring),
+		TEST(test_a_ring_in_which_nothing_came_is_quiet),
 		TEST(test_how_full_a_lane_is),
 		TEST(test_what_the_producer_dropped_is_told),
 		TEST(test_only_a_private_regular_file_is_opened),
