@@ -35,7 +35,7 @@
 #define SLEEP_MAX_MS   20
 #define SLEEP_EMPTY_MS 500	       /* nothing is watched */
 #define SCAN_NS	       (1000u * MS_NS) /* in case inotify is not to be had */
-#define LIVENESS_NS    (250u * MS_NS) /* where no descriptor tells */
+#define LIVENESS_NS    (250u * MS_NS)  /* where no descriptor tells */
 #define STATUS_NS      (1000u * MS_NS)
 #define FINAL_DRAINS   1000u /* of a dead process: its ring is finite */
 
@@ -103,14 +103,17 @@ static bool is_known(const struct loop *l, const char *name)
 	return names_have(&l->dead, name) || names_have(&l->refused, name);
 }
 
-/* A process keeps its pid and start time when it execs; its rings are numbered. */
-static void supersede(struct loop *l, const struct process *fresh)
+/* A process keeps its pid and start time when it execs: of its rings the one that was made last is in
+ * use. Their numbers do not tell, they are given out again; nor does the order of a directory. */
+static void supersede(struct loop *l, struct watch *fresh)
 {
+	const struct process *its = watch_process(fresh);
 	for (size_t i = 0; i < l->count; i++) {
 		const struct process *p = watch_process(l->watches[i]);
-		if (p->pid == fresh->pid && p->start_ticks == fresh->start_ticks &&
-		    p->pid_ns == fresh->pid_ns && p->sequence < fresh->sequence)
-			watch_superseded(l->watches[i]);
+		if (p->pid == its->pid && p->start_ticks == its->start_ticks &&
+		    p->pid_ns == its->pid_ns)
+			watch_superseded(p->made_mono_ns < its->made_mono_ns ? l->watches[i]
+									     : fresh);
 	}
 }
 
@@ -144,7 +147,7 @@ static void on_ring(void *user, const char *name)
 		return;
 	}
 	const struct process *p = watch_process(w);
-	supersede(l, p);
+	supersede(l, w);
 	l->watches[l->count++] = w;
 	wake_on(l, watch_pidfd(w));
 	report("watching process %u (%s)", p->pid, p->program);

@@ -297,7 +297,7 @@ bool watch_has_ended(struct watch *w)
 	else if (w->pidfd >= 0)
 		w->ended = poll(&p, 1, 0) > 0;
 	else
-		w->ended = !liveness_of(&w->process);
+		w->ended = !liveness_of(&w->process) || !ring_reader_has_producer(w->ring);
 	return w->ended;
 }
 

@@ -52,6 +52,7 @@ struct ring_reader {
 	uint32_t lanes;
 	uint32_t lane_bytes;
 	uint32_t release_bytes;
+	int fd;	  /* what is mapped */
 	bool cut; /* the file lost pages under us */
 	struct lane_state lane[WIRE_LANES_MAX];
 };
@@ -79,6 +80,7 @@ void ring_reader_setup(void)
 	struct sigaction act = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
 	sigemptyset(&act.sa_mask);
 	sigaction(SIGBUS, &act, NULL);
+	signal(SIGIO, SIG_IGN); /* by default it would end us */
 }
 
 /* Around every access to the map, after sigsetjmp(on_cut). The fences keep the compiler from moving
@@ -141,6 +143,7 @@ static int map_ring(int fd, size_t bytes, const struct wire_header *h, struct ri
 		free(r);
 		return -err;
 	}
+	r->fd = fd;
 	madvise(r->map, bytes, MADV_DONTDUMP);
 	find_places(r);
 	*reader = r;
@@ -170,7 +173,8 @@ int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, 
 		err = map_ring(fd, (size_t)st.st_size, &h, reader);
 	if (!err)
 		header_read(&h, p);
-	close(fd);
+	else
+		close(fd);
 	return err;
 }
 
@@ -179,7 +183,19 @@ void ring_reader_close(struct ring_reader *r)
 	if (!r)
 		return;
 	munmap(r->map, r->bytes);
+	close(r->fd);
 	free(r);
+}
+
+/* The kernel grants a write lease to none but the only one that has a file open (fcntl(2), F_SETLEASE);
+ * a map counts as its descriptor, and ours are one. Who opens the file while we hold the lease waits
+ * until we give it back, and we are told with SIGIO. */
+bool ring_reader_has_producer(const struct ring_reader *r)
+{
+	if (fcntl(r->fd, F_SETLEASE, F_WRLCK) != 0)
+		return true;
+	fcntl(r->fd, F_SETLEASE, F_UNLCK);
+	return false;
 }
 
 uint32_t ring_reader_lanes(const struct ring_reader *r)

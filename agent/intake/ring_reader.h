@@ -13,13 +13,18 @@
 
 struct ring_reader;
 
-/* Installs the handler that turns a fault on a cut file into an error. Once, before the first open. */
+/* Installs the handler that turns a fault on a cut file into an error, and ignores SIGIO, see
+ * ring_reader_has_producer. Once, before the first open. */
 void ring_reader_setup(void);
 
 /* Opens and maps a ring, checks its header and copies it into *p. 0, or -errno: -EINVAL what is there
  * is no ring of ours; -EPROTO it is one of another version. */
 int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, struct process *p);
 void ring_reader_close(struct ring_reader *r);
+
+/* Whether a process has the ring mapped, in whatever PID namespace: asks the kernel. True where that
+ * cannot be asked. A process that execs loses its map as one that dies. */
+bool ring_reader_has_producer(const struct ring_reader *r);
 
 uint32_t ring_reader_lanes(const struct ring_reader *r);
 

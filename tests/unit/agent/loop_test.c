@@ -161,6 +161,32 @@ static void test_a_signal_ends_it_and_the_living_keep_their_rings(void **state)
 	assert_int_equal(made_lane(&f->m, 0)->tail, made_lane(&f->m, 0)->head);
 }
 
+static void make_image(struct fixture *f, const char *name, uint64_t made_ns)
+{
+	if (f->m.map)
+		munmap(f->m.map, f->m.bytes);
+	made_ring_file(&f->m, name, (uint32_t)getpid(), ticks_of(getpid()), 1, WIRE_LANE_BYTES_MIN);
+	made_header(&f->m)->made_mono_ns = made_ns;
+	put_request(&f->m, 8);
+}
+
+/* Whatever their numbers say, and in whatever order the directory has them. */
+static void test_after_exec_the_ring_that_was_made_last_is_in_use(void **state)
+{
+	struct fixture *f = *state;
+	for (uint64_t first = 1; first <= 3; first += 2) {
+		make_image(f, "1-2-0.ring", first);
+		make_image(f, "1-2-1.ring", 2);
+		kill(getpid(), SIGTERM);
+		run_loop(f, 0);
+		assert_int_equal(is_there(f, "1-2-0.ring"), first == 3);
+		assert_int_equal(is_there(f, "1-2-1.ring"), first == 1);
+		assert_int_equal(lines_with(f, "calls.jsonl", "server_crash"), (first + 1) / 2);
+		unlinkat(f->m.dir_fd, "1-2-0.ring", 0);
+		unlinkat(f->m.dir_fd, "1-2-1.ring", 0);
+	}
+}
+
 static void put_ring_at_last_moment(void)
 {
 	made_ring_file(&fx->m, "1-2-0.ring", dead_pid(), 5, 1, WIRE_LANE_BYTES_MIN);
@@ -230,6 +256,7 @@ int main(void)
 		TEST(test_patience_ends),
 		TEST(test_what_is_none_of_ours_is_left_alone),
 		TEST(test_a_signal_ends_it_and_the_living_keep_their_rings),
+		TEST(test_after_exec_the_ring_that_was_made_last_is_in_use),
 		TEST(test_a_ring_of_the_last_moment_is_read),
 		TEST(test_a_ring_that_another_agent_took_is_its),
 		TEST(test_a_report_is_one_line),

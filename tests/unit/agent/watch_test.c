@@ -226,6 +226,26 @@ static void test_an_image_that_exec_replaced_has_ended(void **state)
 	assert_true(watch_has_ended(f->watch));
 }
 
+/* Its pid means nothing here; its map does. */
+static void test_a_process_of_another_namespace_lives_by_its_ring(void **state)
+{
+	struct fixture *f = *state;
+	made_header(&f->m)->pid_ns++;
+	watch_free(f->watch);
+	f->watch = watch_new(&f->dir, f->m.name, NULL);
+	assert_non_null(f->watch);
+	put_request(&f->m, 8);
+	drain(f);
+	end_server(f); /* not it: a process of our namespace with its pid */
+	assert_int_equal(watch_pidfd(f->watch), -1);
+	assert_false(watch_has_ended(f->watch));
+	munmap(f->m.map, f->m.bytes);
+	f->m.map = NULL;
+	assert_true(watch_has_ended(f->watch));
+	watch_finish(f->watch);
+	assert_int_equal(sum_of(f, METRICS_REQUESTS_TOTAL, CALL_SERVER_CRASH), 1);
+}
+
 /* A record that is waited for fills its lane; more looks would not help it. */
 static void test_a_lane_that_does_not_move_does_not_hurry(void **state)
 {
@@ -276,6 +296,7 @@ int main(void)
 		TEST(test_a_broken_ring_is_an_end),
 		TEST(test_connections_whose_close_was_lost_are_looked_for),
 		TEST(test_the_end_of_the_process_is_not_taken_for_lost_closes),
+		TEST(test_a_process_of_another_namespace_lives_by_its_ring),
 		TEST(test_an_image_that_exec_replaced_has_ended),
 		TEST(test_a_lane_that_does_not_move_does_not_hurry),
 		TEST(test_what_is_no_ring),

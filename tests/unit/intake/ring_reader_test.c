@@ -477,6 +477,72 @@ static void test_text_without_an_end_gets_one(void **state)
 	assert_int_equal(f->process.command_line_len, sizeof(f->process.command_line) - 1);
 }
 
+/* ---- who has it mapped ---- */
+
+static void hold_for_ever(const char *path, size_t bytes, int ready)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd); /* as the shim does: the map is what is left */
+	if (map == MAP_FAILED || write(ready, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void test_it_is_seen_whether_a_producer_has_the_ring(void **state)
+{
+	struct fixture *f = *state;
+	char path[160], byte;
+	int ready[2];
+	ring_reader_setup();
+	assert_true(ring_reader_has_producer(f->reader)); /* made_ring.h's own map */
+	munmap(f->m.map, f->m.bytes);
+	f->m.map = NULL;
+	assert_false(ring_reader_has_producer(f->reader));
+	snprintf(path, sizeof(path), "%s/%s", f->m.dir, f->m.name);
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		ring_reader_close(f->reader); /* or it would have two */
+		hold_for_ever(path, f->m.bytes, ready[1]);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_true(ring_reader_has_producer(f->reader));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_false(ring_reader_has_producer(f->reader));
+	assert_false(ring_reader_has_producer(f->reader)); /* the lease was given back */
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* Somebody opens it at the very moment: neither is hurt. */
+static void test_the_question_hurts_nobody(void **state)
+{
+	struct fixture *f = *state;
+	char path[160];
+	ring_reader_setup();
+	munmap(f->m.map, f->m.bytes);
+	f->m.map = NULL;
+	snprintf(path, sizeof(path), "%s/%s", f->m.dir, f->m.name);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	for (unsigned i = 0; child == 0 && i < 20000; i++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			_exit(1);
+		close(fd);
+	}
+	if (child == 0)
+		_exit(0);
+	int status;
+	while (waitpid(child, &status, WNOHANG) == 0)
+		ring_reader_has_producer(f->reader);
+	assert_int_equal(status, 0);
+}
+
 /* ---- a reader that is killed ---- */
 
 static void nothing(void *user, const struct ring_record *rec)
@@ -547,6 +613,8 @@ int main(void)
 		TEST(test_only_a_private_regular_file_is_opened),
 		TEST(test_no_header_makes_a_map_that_is_not_there),
 		TEST(test_text_without_an_end_gets_one),
+		TEST(test_it_is_seen_whether_a_producer_has_the_ring),
+		TEST(test_the_question_hurts_nobody),
 		TEST(test_a_killed_reader_leaves_what_the_next_can_read),
 	};
 	return cmocka_run_group_tests_name("intake/ring_reader", tests, NULL, NULL);
