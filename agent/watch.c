@@ -308,7 +308,8 @@ void watch_superseded(struct watch *w)
 
 void watch_finish(struct watch *w)
 {
-	flow_end(w->flow, ring_reader_broken(w->ring) ? FLOW_LOST : FLOW_DIED, clock_mono_ns());
+	/* Those of broken lanes were ended before: see drain_lane. */
+	flow_end(w->flow, FLOW_DIED, clock_mono_ns());
 }
 
 bool watch_export(const struct watch *w, struct export_process *to, bool last)

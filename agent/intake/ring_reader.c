@@ -38,8 +38,7 @@ struct lane_state {
 	uint64_t at;	   /* what is read next */
 	uint64_t tail;	   /* given back up to here; the shared word is only written */
 	uint64_t stuck_at; /* position of the record that is waited for, + 1; 0 = none */
-	uint64_t stuck_head; /* the head when it was first met */
-	uint64_t stuck_ns;   /* waited so far */
+	uint64_t stuck_ns; /* waited so far */
 	uint64_t stuck_seen_ns;
 	uint64_t stuck_activity;
 	uint64_t skipped;
@@ -278,7 +277,6 @@ static bool waited_enough(struct ring_reader *r, uint32_t n, uint64_t now_ns)
 			    __atomic_load_n(&lane->dropped_records, __ATOMIC_RELAXED);
 	if (l->stuck_at != l->at + 1) {
 		l->stuck_at = l->at + 1;
-		l->stuck_head = l->head;
 		l->stuck_ns = 0;
 	} else if (activity != l->stuck_activity) {
 		uint64_t since = now_ns - l->stuck_seen_ns;
@@ -291,14 +289,11 @@ static bool waited_enough(struct ring_reader *r, uint32_t n, uint64_t now_ns)
 	return l->stuck_ns >= RING_STUCK_NS;
 }
 
-/* The place behind an unpublished record whose length is not known. Where the process lives, what was
- * reserved later than it may still be filled in. */
-static uint64_t place_behind(const struct ring_reader *r, const struct lane_state *l,
-			     bool producer_lives)
+/* The place behind an unpublished record whose length is not known. */
+static uint64_t place_behind(const struct ring_reader *r, const struct lane_state *l)
 {
 	uint64_t circle_end = l->at + r->lane_bytes - (l->at & (r->lane_bytes - 1));
-	uint64_t head = producer_lives ? l->stuck_head : l->head;
-	return head < circle_end ? head : circle_end;
+	return l->head < circle_end ? l->head : circle_end;
 }
 
 /* An unpublished record is next: wait, or skip it. True if it was skipped. */
@@ -311,10 +306,12 @@ static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, u
 		break_lane(l);
 		return false;
 	}
+	/* While it is waited for, the head is not asked again: up to where it was, all is as old. What a
+	 * living process reserved later may be written to at this moment. */
 	if (producer_lives ? !waited_enough(r, n, now_ns) : !look_at_head(r, n))
 		return false;
 	l->skipped++;
-	l->at = word ? l->at + length : place_behind(r, l, producer_lives);
+	l->at = word ? l->at + length : place_behind(r, l);
 	return true;
 }
 

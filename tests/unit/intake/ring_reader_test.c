@@ -464,6 +464,28 @@ static void test_no_header_makes_a_map_that_is_not_there(void **state)
 	}
 }
 
+/* A file of the right size for what it says, but past what wire.h allows. */
+static void test_sizes_past_the_limits(void **state)
+{
+	static const struct {
+		uint32_t lanes, lane_bytes;
+	} sizes[] = {{WIRE_LANES_MAX * 2, WIRE_LANE_BYTES_MIN},
+		     {1, WIRE_LANE_BYTES_MIN / 2},
+		     {1, WIRE_LANE_BYTES_MAX * 2},
+		     {1, WIRE_LANE_BYTES_MIN + 8},
+		     {3, WIRE_LANE_BYTES_MIN}};
+	struct fixture *f = *state;
+	char path[160];
+	snprintf(path, sizeof(path), "%s/%s", f->m.dir, f->m.name);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		made_header(&f->m)->lanes = sizes[i].lanes;
+		made_header(&f->m)->lane_bytes = sizes[i].lane_bytes;
+		off_t n = (off_t)wire_file_bytes(sizes[i].lanes, sizes[i].lane_bytes);
+		assert_int_equal(truncate(path, n), 0);
+		assert_int_equal(open_name(f, f->m.name), -EINVAL);
+	}
+}
+
 static void test_text_without_an_end_gets_one(void **state)
 {
 	struct fixture *f = *state;
@@ -612,6 +634,7 @@ int main(void)
 		TEST(test_what_the_producer_dropped_is_told),
 		TEST(test_only_a_private_regular_file_is_opened),
 		TEST(test_no_header_makes_a_map_that_is_not_there),
+		TEST(test_sizes_past_the_limits),
 		TEST(test_text_without_an_end_gets_one),
 		TEST(test_it_is_seen_whether_a_producer_has_the_ring),
 		TEST(test_the_question_hurts_nobody),
