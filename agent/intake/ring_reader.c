@@ -17,11 +17,11 @@
  */
 #include "agent/intake/ring_reader.h"
 
+#include "agent/intake/cut_guard.h"
 #include "agent/intake/header.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -59,47 +59,22 @@ struct ring_reader {
 /* The record that is looked at, of whatever ring: one thread drains them all. */
 static _Alignas(8) uint8_t copy[WIRE_RECORD_BYTES + WIRE_PAYLOAD_MAX + WIRE_ALIGN];
 
-/* ---- faults ------------------------------------------------------------------------------------- */
-
-/* The ring that this thread touches, and where to go if it is cut. */
-static _Thread_local struct ring_reader *volatile touched;
-static _Thread_local sigjmp_buf on_cut;
-
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	const uint8_t *at = info->si_addr;
-	if (touched && at >= touched->map && at < touched->map + touched->bytes)
-		siglongjmp(on_cut, 1);
-	signal(sig, SIG_DFL); /* somebody else's fault: it happens again, by default */
-}
-
 void ring_reader_setup(void)
 {
-	struct sigaction act = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
-	sigemptyset(&act.sa_mask);
-	sigaction(SIGBUS, &act, NULL);
+	cut_guard_setup();
 	signal(SIGIO, SIG_IGN); /* by default it would end us */
 }
 
-/* Around every access to the map, after sigsetjmp(on_cut). The fences keep the compiler from moving
- * an access out. */
-static void touch(struct ring_reader *r)
+/* ---- the map, whose pages may go ---------------------------------------------------------------- */
+
+static void touch(const struct ring_reader *r)
 {
-	touched = r;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	cut_guard_enter(r->map, r->bytes);
 }
 
 static void let_go(void)
 {
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	touched = NULL;
-}
-
-static void cut(struct ring_reader *r)
-{
-	touched = NULL;
-	r->cut = true;
+	cut_guard_leave();
 }
 
 /* ---- opening ------------------------------------------------------------------------------------ */
@@ -112,8 +87,8 @@ static struct wire_lane *lane_of(const struct ring_reader *r, uint32_t n)
 /* An agent before us may have read a part: it left the tail there. */
 static void find_places(struct ring_reader *r)
 {
-	if (sigsetjmp(on_cut, 0)) {
-		cut(r);
+	if (sigsetjmp(cut_guard_back, 0)) {
+		r->cut = true;
 		return;
 	}
 	touch(r);
@@ -374,8 +349,8 @@ size_t ring_reader_drain(struct ring_reader *r, uint32_t n, size_t most, uint64_
 	volatile size_t passed = 0;
 	if (r->cut || r->lane[n].broken)
 		return 0;
-	if (sigsetjmp(on_cut, 0)) {
-		cut(r);
+	if (sigsetjmp(cut_guard_back, 0)) {
+		r->cut = true;
 		return passed;
 	}
 	while (passed < most) {
@@ -405,8 +380,8 @@ static uint64_t shared_counter(struct ring_reader *r, const uint64_t *at)
 {
 	if (r->cut)
 		return 0;
-	if (sigsetjmp(on_cut, 0)) {
-		cut(r);
+	if (sigsetjmp(cut_guard_back, 0)) {
+		r->cut = true;
 		return 0;
 	}
 	touch(r);
@@ -441,8 +416,8 @@ bool ring_reader_is_quiet(struct ring_reader *r)
 {
 	if (r->cut)
 		return true;
-	if (sigsetjmp(on_cut, 0)) {
-		cut(r);
+	if (sigsetjmp(cut_guard_back, 0)) {
+		r->cut = true;
 		return false;
 	}
 	touch(r);
