@@ -55,6 +55,12 @@ bool boot_has_ring(void)
 	return __atomic_load_n(&life.state, __ATOMIC_ACQUIRE) == BOOT_ACTIVE && boot_own_process();
 }
 
+bool boot_is_active(void)
+{
+	return __atomic_load_n(&life.state, __ATOMIC_ACQUIRE) == BOOT_ACTIVE &&
+	       (!boot_wipe_missing || boot_own_process());
+}
+
 uint64_t boot_now_ns(void)
 {
 	struct timespec t = {0, 0};

@@ -19,6 +19,8 @@ void boot_activate(void);
 extern struct ring boot_ring;
 /* Whether boot_ring is there, and this process's own. */
 bool boot_has_ring(void);
+/* The same, as cheap as can be: for every call with plain text. */
+bool boot_is_active(void);
 /* The kernel (before 4.14) cannot wipe the table of descriptors in forked children: whoever finds a
  * watched one asks boot_own_process too. */
 extern bool boot_wipe_missing;

@@ -37,6 +37,9 @@ static inline bool conn_watched(int fd)
 enum conn_kind {
 	CONN_NEW = 0,  /* no byte seen yet */
 	CONN_HTTP = 1, /* its first bytes begin like an HTTP request */
+	CONN_TLS = 2,  /* its first bytes are a TLS record, and no plain text of it was seen yet */
+	CONN_TLS_HTTP =
+		3, /* its plain text begins like an HTTP request: ciphertext is not copied */
 };
 
 /* One a descriptor. The first two fields are the descriptor's, the others those of the connection

@@ -22,6 +22,8 @@
 /* In both libcs; weak, because a program without a libc has neither. */
 extern unsigned long getauxval(unsigned long type) __attribute__((weak));
 extern void *dlsym(void *handle, const char *name) __attribute__((weak));
+extern int dl_iterate_phdr(int (*callback)(struct dl_phdr_info *info, size_t size, void *data),
+			   void *data) __attribute__((weak));
 
 /* An object's symbol table. */
 struct symbols {
@@ -185,6 +187,96 @@ const char *real_own_path(void)
 	struct link_map *own = own_object();
 	return own && own->l_name && *own->l_name ? own->l_name : NULL;
 }
+
+/* ---- by caller ---------------------------------------------------------------------------------- */
+
+struct lookup {
+	const void *caller;
+	const char *symbol;
+	ElfW(Addr) base; /* of the caller's object */
+	bool has_base;
+	void *found;
+};
+
+static int contains_caller(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct lookup *l = data;
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		ElfW(Addr) at = (ElfW(Addr))l->caller - info->dlpi_addr - p->p_vaddr;
+		if (p->p_type == PT_LOAD && at < p->p_memsz) {
+			l->base = info->dlpi_addr;
+			l->has_base = true;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The loaded object that goes by the name of a DT_NEEDED. */
+static const struct link_map *object_named(const char *name)
+{
+	for (const struct link_map *m = first_object(); m; m = m->l_next) {
+		if (m->l_name && text_equal(text_basename(m->l_name), text_basename(name)))
+			return m;
+	}
+	return NULL;
+}
+
+/* In the libraries that an object needs, and `depth` levels on in those that these need. */
+static void *find_in_needed(const struct link_map *m, const char *symbol, int depth)
+{
+	struct symbols s;
+	if (!symbols_of(m, &s))
+		return NULL;
+	for (const ElfW(Dyn) *d = m->l_ld; d->d_tag != DT_NULL; d++) {
+		const struct link_map *needed =
+			d->d_tag == DT_NEEDED ? object_named(s.names + d->d_un.d_val) : NULL;
+		void *at = needed ? find_in(needed, symbol) : NULL;
+		if (at)
+			return at;
+	}
+	for (const ElfW(Dyn) *d = m->l_ld; depth && d->d_tag != DT_NULL; d++) {
+		const struct link_map *needed =
+			d->d_tag == DT_NEEDED ? object_named(s.names + d->d_un.d_val) : NULL;
+		void *at = needed ? find_in_needed(needed, symbol, depth - 1) : NULL;
+		if (at)
+			return at;
+	}
+	return NULL;
+}
+
+/* Called with the loader's lock held: glibc frees objects that are closed. Once is enough. */
+static int find_for_caller(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct lookup *l = data;
+	const struct link_map *own = own_object();
+	(void)info;
+	(void)size;
+	for (const struct link_map *m = first_object(); l->has_base && m && !l->found;
+	     m = m->l_next) {
+		if (m->l_addr == l->base && m != own)
+			l->found = find_in_needed(m, l->symbol, 1);
+	}
+	for (const struct link_map *m = first_object(); m && !l->found; m = m->l_next) {
+		if (m != own)
+			l->found = find_in(m, l->symbol);
+	}
+	return 1;
+}
+
+void *real_find_for(const void *caller, const char *symbol)
+{
+	struct lookup l = {.caller = caller, .symbol = symbol};
+	if (!dl_iterate_phdr)
+		return real_find(symbol);
+	dl_iterate_phdr(contains_caller, &l);
+	dl_iterate_phdr(find_for_caller, &l);
+	return l.found;
+}
+
+/* ---- the table ---------------------------------------------------------------------------------- */
 
 static long no_such_function(void)
 {

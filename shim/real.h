@@ -84,6 +84,10 @@ void real_resolve(void);
 /* The name of `symbol` in another loaded object behind this one; NULL if there is none. */
 void *real_find(const char *symbol);
 
+/* As real_find, but first in the libraries that the object with the code at `caller` needs. Holds the
+ * loader's lock (dl_iterate_phdr): not for every call. */
+void *real_find_for(const void *caller, const char *symbol);
+
 /* Path of this shared object as the loader knows it; NULL if unknown. */
 const char *real_own_path(void);
 

@@ -1,9 +1,12 @@
 /*
  *                accept           first bytes read: "GET ", "POS", ...
- *   (nothing) ------------> NEW ---------------------------------------> HTTP ---> closed
+ *   (nothing) ------------> NEW ---------------------------------------> HTTP ------> closed
  *                            |
- *                            +--> TLS, or anything else, or the server speaks first: OPAQUE is told,
- *                                 and the connection is forgotten
+ *                            +--> a TLS record: TLS, its bytes are not copied
+ *                            |      +--> plain text "GET ": TLS_HTTP -----------------> closed
+ *                            |      +--> closed: OPAQUE is told, it was encrypted and not seen
+ *                            +--> anything else, or the server speaks first: OPAQUE is told, and the
+ *                                 connection is forgotten
  *
  * Two threads may work on one descriptor. A reader that was in the kernel while another thread
  * closed the descriptor finds the connection ended when it comes back, and records nothing.
@@ -12,6 +15,7 @@
 
 #include "shim/boot.h"
 #include "shim/real.h"
+#include "shim/tls.h"
 
 #include <errno.h>
 
@@ -38,9 +42,22 @@ void stream_opened(struct conn_id id)
 	put_control(WIRE_OPEN, id, 0, 0);
 }
 
+static enum conn_kind kind_of(struct conn_id id)
+{
+	return (enum conn_kind)__atomic_load_n(&conn_slots[id.home].kind, __ATOMIC_RELAXED);
+}
+
+static void set_kind(struct conn_id id, enum conn_kind kind)
+{
+	__atomic_store_n(&conn_slots[id.home].kind, kind, __ATOMIC_RELAXED);
+}
+
 void stream_closed(struct conn_id id)
 {
-	put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
+	if (kind_of(id) == CONN_TLS)
+		put_control(WIRE_OPAQUE, id, WIRE_OPAQUE_TLS, 0);
+	else
+		put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
 }
 
 void stream_shut(int fd, int how)
@@ -91,21 +108,20 @@ static void give_up(struct conn_id id, enum wire_opaque why)
 	conn_forget(id);
 }
 
-/* Decides by the first bytes of a connection; false if it is not to be watched any longer. */
+/* Decides by the first bytes of a connection; false if they are not to be recorded. */
 static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 {
 	if (begins_like_http(iov, moved)) {
-		__atomic_store_n(&conn_slots[id.home].kind, CONN_HTTP, __ATOMIC_RELAXED);
+		set_kind(id, CONN_HTTP);
 		return true;
 	}
-	bool tls = byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03);
-	give_up(id, tls ? WIRE_OPAQUE_TLS : WIRE_OPAQUE_OTHER);
+	if (byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03)) {
+		set_kind(id, CONN_TLS);
+		tls_hello_read(id, iov, moved);
+	} else {
+		give_up(id, WIRE_OPAQUE_OTHER);
+	}
 	return false;
-}
-
-static bool is_new(struct conn_id id)
-{
-	return __atomic_load_n(&conn_slots[id.home].kind, __ATOMIC_RELAXED) == CONN_NEW;
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------- */
@@ -159,7 +175,9 @@ void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t
 		stream_read_unseen(mark, moved); /* tcp(7): thrown away unread */
 	} else {
 		mark.time_ns = boot_now_ns();
-		if (!is_new(mark.id) || sort_out(mark.id, iov, (size_t)moved))
+		enum conn_kind kind = kind_of(mark.id);
+		if (kind == CONN_HTTP ||
+		    (kind == CONN_NEW && sort_out(mark.id, iov, (size_t)moved)))
 			put_data(WIRE_IN, mark, iov, (size_t)moved, &home->in_bytes);
 	}
 }
@@ -168,20 +186,65 @@ void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_
 {
 	if (!conn_lives(mark.id) || (flags & MSG_OOB))
 		return;
+	enum conn_kind kind = kind_of(mark.id);
 	if (moved < 0)
 		note_failure(mark.id);
-	else if (moved > 0 && is_new(mark.id))
+	else if (moved > 0 && kind == CONN_NEW)
 		give_up(mark.id, WIRE_OPAQUE_OTHER); /* HTTP servers do not speak first */
-	else if (moved > 0)
+	else if (moved > 0 && kind == CONN_HTTP)
 		put_data(WIRE_OUT, mark, iov, (size_t)moved, &conn_slots[mark.id.home].out_bytes);
+}
+
+/* Whether plain text of this connection is to be recorded. */
+static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t moved, bool in)
+{
+	if (!conn_lives(id))
+		return false;
+	enum conn_kind kind = kind_of(id);
+	if (kind != CONN_TLS)
+		return kind == CONN_TLS_HTTP;
+	if (!in || !begins_like_http(iov, moved)) {
+		give_up(id, WIRE_OPAQUE_OTHER);
+		return false;
+	}
+	set_kind(id, CONN_TLS_HTTP);
+	return true;
+}
+
+void stream_plain_read(struct stream_mark mark, void *buf, size_t moved)
+{
+	struct iovec iov = {buf, moved};
+	mark.time_ns = boot_now_ns();
+	if (plain_is_http(mark.id, &iov, moved, true))
+		put_data(WIRE_IN, mark, &iov, moved, &conn_slots[mark.id.home].in_bytes);
+}
+
+void stream_plain_written(struct stream_mark mark, const void *buf, size_t moved)
+{
+	struct iovec iov = {(void *)(uintptr_t)buf, moved};
+	if (plain_is_http(mark.id, &iov, moved, false))
+		put_data(WIRE_OUT, mark, &iov, moved, &conn_slots[mark.id.home].out_bytes);
+}
+
+void stream_plain_eof(struct conn_id id)
+{
+	if (conn_lives(id) && kind_of(id) == CONN_TLS_HTTP)
+		put_control(WIRE_EOF, id, 0, bytes_so_far(&conn_slots[id.home].in_bytes));
+}
+
+void stream_plain_shut(struct conn_id id)
+{
+	if (conn_lives(id) && kind_of(id) == CONN_TLS_HTTP)
+		put_control(WIRE_SHUT, id, SHUT_WR, 0);
 }
 
 /* The next record's offset tells how many were missed. */
 static void count_unseen(struct conn_id id, ssize_t moved, uint64_t *counter)
 {
-	if (moved > 0 && is_new(id))
+	enum conn_kind kind = kind_of(id);
+	if (moved > 0 && kind == CONN_NEW)
 		give_up(id, WIRE_OPAQUE_OTHER);
-	else if (moved > 0)
+	else if (moved > 0 && kind == CONN_HTTP)
 		__atomic_fetch_add(counter, (uint64_t)moved, __ATOMIC_RELAXED);
 	else if (moved < 0)
 		note_failure(id);

@@ -28,6 +28,14 @@ void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t
 		       int flags);
 void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_t moved, int flags);
 
+/* Plain text of a TLS connection, as the program read or wrote it. mark.time_ns: before the call. */
+void stream_plain_read(struct stream_mark mark, void *buf, size_t moved);
+void stream_plain_written(struct stream_mark mark, const void *buf, size_t moved);
+
+/* The client said over TLS that it sends no more; the server is about to say so. */
+void stream_plain_eof(struct conn_id id);
+void stream_plain_shut(struct conn_id id);
+
 /* Bytes that the kernel moved without showing them to the process (sendfile, splice): a gap. */
 void stream_read_unseen(struct stream_mark mark, ssize_t moved);
 void stream_written_unseen(struct stream_mark mark, ssize_t moved);

@@ -86,6 +86,22 @@ def uvicorn(loop: str, http: str, *more: str) -> Server:
     return Server(f"uvicorn-{loop}", command, port, "scripted", is_scripted=True)
 
 
+def certificate(folder: Path) -> tuple[str, str]:
+    """A key and a certificate of a day, as PEM files."""
+    key, crt = folder / "key.pem", folder / "crt.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(crt)], check=True, capture_output=True)
+    return str(key), str(crt)
+
+
+def uvicorn_tls(loop: str, http: str, folder: Path) -> Server:
+    key, crt = certificate(folder)
+    server = uvicorn(loop, http, "--ssl-keyfile", key, "--ssl-certfile", crt)
+    assert isinstance(server.address, int)
+    server.address = client.Tls(server.address)
+    return server
+
+
 SHELL = """
 export LD_PRELOAD={library}
 true; /bin/true; ls / | wc -l | tr -d '0-9'; date >/dev/null; (uname; id) | sort >/dev/null

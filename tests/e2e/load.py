@@ -7,6 +7,7 @@ added to the requests that a server could see.
 
 import json
 import random
+import ssl
 import re
 import threading
 from collections.abc import Iterator
@@ -137,7 +138,7 @@ def make(connection: Connection, call: Call) -> Outcome:
     try:
         while not response.complete and reader.receive():
             pass
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         pass
     left = not response.complete
     if left:

@@ -1,5 +1,7 @@
 """The two stacks that Python's inference servers run on, with every kind of end that a call can have."""
 
+from pathlib import Path
+
 import harness
 import judge
 import load
@@ -16,6 +18,16 @@ def test_numbers_are_the_clients(
 ) -> None:
     run = watch(harness.uvicorn(*stack)).start(way, receiver.endpoint)
     outcomes = load.run(run.server.address, load.scripted_plan(300, seed=2))
+    run.stop()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
+
+
+@pytest.mark.parametrize("stack", STACKS, ids="+".join)
+def test_plain_text_of_tls(watch, tmp_path: Path, stack: tuple[str, str], receiver: OtlpReceiver) -> None:
+    """CPython's ssl on memory BIOs, where the TLS object knows no socket: 100 connections side by side,
+    and each call is the one that its client made."""
+    run = watch(harness.uvicorn_tls(*stack, tmp_path)).start(harness.preloaded, receiver.endpoint)
+    outcomes = load.run(run.server.address, load.scripted_plan(600, seed=21), clients=100)
     run.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
 

