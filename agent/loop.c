@@ -223,6 +223,9 @@ static void bury(struct loop *l, struct watch *w)
 	watch_finish(w);
 	submit(l, &w, 1, true);
 	report_end(w);
+	/* With a receiver that is not there, and a server that crashes again and again, they would
+	 * fill /dev/shm. */
+	watch_discard(w);
 	if (!names_put(&l->dead, watch_name(w)))
 		unlinkat(l->dir->fd, watch_name(w), 0);
 	watch_free(w);

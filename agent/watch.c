@@ -312,6 +312,11 @@ void watch_finish(struct watch *w)
 	flow_end(w->flow, FLOW_DIED, clock_mono_ns());
 }
 
+void watch_discard(struct watch *w)
+{
+	ring_reader_discard(w->ring);
+}
+
 bool watch_export(const struct watch *w, struct export_process *to, bool last)
 {
 	to->process = w->process;

@@ -33,6 +33,8 @@ bool watch_is_broken(const struct watch *w);
 void watch_superseded(struct watch *w);
 /* After the end and the last drain: ends what is open. */
 void watch_finish(struct watch *w);
+/* Then: the ring's file stays until the last export is done, its memory need not. */
+void watch_discard(struct watch *w);
 
 /* Fills a place of a batch. False without memory. */
 bool watch_export(const struct watch *w, struct export_process *to, bool last);

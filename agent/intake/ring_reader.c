@@ -172,6 +172,14 @@ bool ring_reader_has_producer(const struct ring_reader *r)
 	return false;
 }
 
+/* Of a ring that a producer maps it would be a SIGBUS in the server, once the tmpfs is full. */
+void ring_reader_discard(struct ring_reader *r)
+{
+	if (!ring_reader_has_producer(r))
+		fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, WIRE_HEADER_BYTES,
+			  (off_t)(r->bytes - WIRE_HEADER_BYTES));
+}
+
 uint32_t ring_reader_lanes(const struct ring_reader *r)
 {
 	return r->lanes;

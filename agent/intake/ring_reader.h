@@ -26,6 +26,10 @@ void ring_reader_close(struct ring_reader *r);
  * cannot be asked. A process that execs loses its map as one that dies. */
 bool ring_reader_has_producer(const struct ring_reader *r);
 
+/* Gives the memory of the lanes back, with what was not read; the file and its header stay. Does
+ * nothing while there is a producer. */
+void ring_reader_discard(struct ring_reader *r);
+
 uint32_t ring_reader_lanes(const struct ring_reader *r);
 
 /* A record's copy. `payload` dies when the callback returns. */

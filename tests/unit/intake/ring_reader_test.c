@@ -535,9 +535,43 @@ static void test_it_is_seen_whether_a_producer_has_the_ring(void **state)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	assert_false(ring_reader_has_producer(f->reader));
-	assert_false(ring_reader_has_producer(f->reader)); /* the lease was given back */
+	/* The lease was given back: who opens the file does not wait. */
+	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	close(fd);
 	close(ready[0]);
 	close(ready[1]);
+}
+
+static void test_memory_is_given_back_when_nobody_has_the_ring(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[2 * WIRE_RECORD_BYTES];
+	struct stat before, after;
+	put_stream(f, 0, 0, 30000);
+	ring_reader_discard(f->reader);
+	drain(f, 0, 1, true);
+	assert_int_equal(f->bytes, 30000);
+	put_stream(f, 0, 30000, 10000);
+	uint64_t tail = made_lane(&f->m, 0)->tail;
+	munmap(f->m.map, f->m.bytes);
+	f->m.map = NULL;
+	assert_int_equal(fstatat(f->m.dir_fd, f->m.name, &before, 0), 0);
+	ring_reader_discard(f->reader);
+	assert_int_equal(fstatat(f->m.dir_fd, f->m.name, &after, 0), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	assert_true(after.st_blocks < before.st_blocks);
+	int fd = openat(f->m.dir_fd, f->m.name, O_RDONLY | O_CLOEXEC);
+	off_t at = (off_t)(wire_lane_offset(0, LANE_BYTES) + WIRE_LANE_HEADER_BYTES + tail);
+	assert_int_equal(pread(fd, bytes, sizeof(bytes), at), sizeof(bytes));
+	close(fd);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		assert_int_equal(bytes[i], 0);
+	/* Another agent finds a ring that can be. */
+	ring_reader_close(f->reader);
+	assert_int_equal(open_reader(f), 0);
+	assert_false(ring_reader_broken(f->reader));
+	assert_int_equal(drain(f, 0, 1, false), 0);
 }
 
 /* Somebody opens it at the very moment: neither is hurt. */
@@ -637,6 +671,7 @@ int main(void)
 		TEST(test_sizes_past_the_limits),
 		TEST(test_text_without_an_end_gets_one),
 		TEST(test_it_is_seen_whether_a_producer_has_the_ring),
+		TEST(test_memory_is_given_back_when_nobody_has_the_ring),
 		TEST(test_the_question_hurts_nobody),
 		TEST(test_a_killed_reader_leaves_what_the_next_can_read),
 	};
