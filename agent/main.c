@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -131,6 +132,17 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/* A watched process takes two descriptors. The usual limit of 1024 is there for select(2), which is not
+ * used here; what is allowed beyond it is ours to take. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* 0 with the directory open and locked, or the status to exit with. */
 static int open_directory(struct directory *d, const struct arguments *a)
 {
@@ -166,6 +178,7 @@ static int run(const struct config *config, const struct arguments *a)
 	report("version " INFERWIRE_VERSION " watches %s", d.path);
 	int signal_fd = open_signals();
 	ring_reader_setup();
+	raise_descriptor_limit();
 	status = loop_run(&d, config, &options, signal_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
 	report("ends");
 	close(signal_fd);
