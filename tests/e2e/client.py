@@ -197,10 +197,8 @@ class Connection:
             self.sock.close()
             self.sock = None
 
-    def send(self, parts: list[bytes], pause: float = 0) -> Response:
-        before = self.sock
+    def send(self, parts: list[bytes], pause: float = 0, tries: int = 3) -> Response:
         sock = self.open()
-        reused = sock is before
         response = Response(send_ns=now())
         for n, part in enumerate(parts):
             if n and pause:
@@ -209,11 +207,12 @@ class Connection:
             try:
                 sock.sendall(part)
             except ssl.SSLEOFError:
-                # Closed between two calls without a farewell, which only a write finds out over TLS.
-                if not reused:
+                # llama-server closes a TLS connection now and then, watched or not, and only a write
+                # finds out. Nothing was read of the request.
+                if n or not tries:
                     raise
                 self.close()
-                return self.send(parts, pause)
+                return self.send(parts, pause, tries - 1)
         return response
 
     def finish(self, reader: Reader) -> Response:
