@@ -7,7 +7,7 @@
 #ifndef TESTS_BODY_JSON_TRACE_H
 #define TESTS_BODY_JSON_TRACE_H
 
-#include "tests/unit/body/pieces.h"
+#include "tests/unit/pieces.h"
 
 #include "agent/body/json.h"
 

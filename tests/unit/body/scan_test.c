@@ -3,7 +3,7 @@
  */
 #undef __SSE2__
 
-#include "tests/unit/body/pieces.h"
+#include "tests/unit/pieces.h"
 
 #include "agent/body/json_scan.h"
 #include "agent/body/sse_scan.h"

@@ -2,7 +2,7 @@
  * A trace is what the events were: data in brackets, pieces of it joined; <name> at a blank line; #
  * for a comment; ! where the body ends inside an event.
  */
-#include "tests/unit/body/pieces.h"
+#include "tests/unit/pieces.h"
 
 #include "agent/body/sse.h"
 

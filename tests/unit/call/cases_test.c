@@ -10,7 +10,7 @@
  * CASES_PRINT=1 prints the calls; CASES_ONLY=NAME runs one case.
  */
 #include "tests/unit/call/book.h"
-#include "tests/unit/body/pieces.h"
+#include "tests/unit/pieces.h"
 
 #include <glob.h>
 

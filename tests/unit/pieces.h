@@ -2,8 +2,8 @@
  * pieces.h - a parser's input in pieces: whole, byte by byte and in two at every split. Each piece
  * ends against an unmapped page, and every way must give one identical trace.
  */
-#ifndef TESTS_BODY_PIECES_H
-#define TESTS_BODY_PIECES_H
+#ifndef TESTS_PIECES_H
+#define TESTS_PIECES_H
 
 #include "tests/unit/test.h"
 
