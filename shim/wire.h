@@ -36,7 +36,9 @@
  *   publish  store-release of the length without WIRE_BUSY: pairs with the consumer's load-acquire
  * Consumer:
  *   load-acquire the first word: 0 = reserved only, WIRE_BUSY = being filled: stop here for now
- *   copy, validate, then zero the record's bytes and store-release the tail past it: pairs with the
+ *   copy, validate, then zero the bytes of what was read (behind one PAD record over all of it, so
+ *   that an agent that is killed here leaves a lane the next one can read) and store-release the tail
+ *   past it: pairs with the
  *   producer's load-acquire of the tail. Zeroing is what makes "0 = reserved only" true in the next
  *   lap, and it leaves no stale bytes of a prompt that could pass for a record.
  *
@@ -89,7 +91,7 @@
 
 /* Record types. "In" is what the server read, "out" what it wrote. */
 enum wire_type {
-	WIRE_PAD = 1,  /* fills the end of the circle; only its first 8 bytes exist */
+	WIRE_PAD = 1,  /* to be passed over; only its first 8 bytes exist */
 	WIRE_OPEN = 2, /* accept returned */
 	WIRE_IN = 3,   /* payload: bytes read; time_ns after the call returned */
 	WIRE_OUT = 4,  /* payload: bytes written; time_ns before the call was made */
