@@ -1,14 +1,21 @@
 /*
- *   5;name=value CRLF      SIZE, EXTENSION
+ *   5 ;name=value CRLF     SIZE, SIZE_SPACE, EXTENSION
  *   hello CRLF             DATA, DATA_END
- *   0 CRLF                 SIZE
- *   Trailer: value CRLF    TRAILER, TRAILER_LINE
+ *   0 CRLF                 SIZE, SIZE_LF
+ *   Trailer: value CRLF    TRAILER, TRAILER_NAME, TRAILER_LINE
  *   CRLF                   TRAILER
+ *
+ * A bare LF ends a line where nobody can read it as anything else. Behind an extension somebody does:
+ * readers that look for CR LF only (cpp-httplib as it is built) take it as a part of the extension and
+ * what follows with it, so it is refused there. So is a trailer that is no field: it is the next
+ * message, of a sender that forgot the blank line.
  */
 #include "agent/http/chunked.h"
 
-/* A line of framing (size with extensions, or a trailer) that is longer carries no body's news. */
-#define CHUNKED_LINE_MAX 16384u
+#include "agent/http/token.h"
+
+/* A size line longer than this, or trailers, carry no body's news (hyper stops at 16 KiB, too). */
+#define CHUNKED_FRAMING_MAX 16384u
 /* 16 hex digits would fit 64 bits; 15 leave room for arithmetic. */
 #define CHUNKED_DIGITS_MAX 15
 
@@ -33,32 +40,37 @@ static void size_known(struct chunked *c)
 	c->framing_bytes = 0;
 }
 
+/* What may stand behind the digits. */
+static bool take_size_end(struct chunked *c, uint8_t byte)
+{
+	switch (byte) {
+	case '\n':
+		if (c->state != CHUNKED_SIZE)
+			return false;
+		size_known(c);
+		return true;
+	case '\r':
+		c->state = CHUNKED_SIZE_LF;
+		return true;
+	case ';':
+		c->state = CHUNKED_EXTENSION;
+		return true;
+	case ' ':
+	case '\t':
+		c->state = CHUNKED_SIZE_SPACE;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool take_size(struct chunked *c, uint8_t byte)
 {
 	int digit = hex(byte);
-	if (digit >= 0) {
-		c->left = c->left << 4 | (unsigned)digit;
-		return ++c->digits <= CHUNKED_DIGITS_MAX;
-	}
-	if (!c->digits)
-		return false;
-	if (byte == '\n')
-		size_known(c);
-	else if (byte == ';' || byte == ' ' || byte == '\t' || byte == '\r')
-		c->state = CHUNKED_EXTENSION;
-	else
-		return false;
-	return true;
-}
-
-/* Skips to the end of a framing line; true when its LF was taken. */
-static bool skip_line(struct chunked *c, struct span *in)
-{
-	const uint8_t *lf = memchr(in->at, '\n', in->len);
-	size_t n = lf ? (size_t)(lf - in->at) + 1 : in->len;
-	c->framing_bytes += n < CHUNKED_LINE_MAX ? (uint32_t)n : CHUNKED_LINE_MAX;
-	span_skip(in, n);
-	return lf != NULL;
+	if (digit < 0)
+		return c->digits && take_size_end(c, byte);
+	c->left = c->left << 4 | (unsigned)digit;
+	return ++c->digits <= CHUNKED_DIGITS_MAX;
 }
 
 /* CR LF or LF, a byte at a time. 1: complete, 0: not yet, -1: something else. */
@@ -72,61 +84,104 @@ static int take_line_end(struct chunked *c, uint8_t byte)
 	return byte == '\n' ? 1 : -1;
 }
 
-static enum chunked_step take_trailer(struct chunked *c, struct span *in)
+static enum chunked_step take_trailer(struct chunked *c, uint8_t byte)
 {
-	if (c->cr || in->at[0] == '\r' || in->at[0] == '\n') {
-		int end = take_line_end(c, in->at[0]);
-		span_skip(in, 1);
+	if (c->cr || byte == '\r' || byte == '\n') {
+		int end = take_line_end(c, byte);
 		return end > 0 ? CHUNKED_END : end < 0 ? CHUNKED_BAD : CHUNKED_MORE;
 	}
-	c->state = CHUNKED_TRAILER_LINE;
+	if (!is_token_byte(byte))
+		return CHUNKED_BAD;
+	c->state = CHUNKED_TRAILER_NAME;
 	return CHUNKED_MORE;
 }
 
-/* One byte or one line of framing; MORE = go on. */
-static enum chunked_step take_framing(struct chunked *c, struct span *in)
+static bool take_trailer_name(struct chunked *c, uint8_t byte)
+{
+	if (byte == ':')
+		c->state = CHUNKED_TRAILER_LINE;
+	return byte == ':' || is_token_byte(byte);
+}
+
+/* Skips to behind a line's LF. `cr` says whether a CR was before it, or ends the piece. */
+static bool skip_line(struct chunked *c, struct span *in)
+{
+	const uint8_t *lf = memchr(in->at, '\n', in->len);
+	size_t n = lf ? (size_t)(lf - in->at) + 1 : in->len;
+	if (n > CHUNKED_FRAMING_MAX - c->framing_bytes)
+		return false;
+	c->framing_bytes += (uint32_t)n;
+	size_t text = lf ? n - 1 : n;
+	if (text)
+		c->cr = in->at[text - 1] == '\r';
+	span_skip(in, n);
+	if (!lf)
+		return true;
+	bool crlf = c->cr;
+	c->cr = false;
+	if (c->state == CHUNKED_TRAILER_LINE)
+		c->state = CHUNKED_TRAILER;
+	else if (crlf)
+		size_known(c);
+	else
+		return false;
+	return true;
+}
+
+static enum chunked_step take_byte(struct chunked *c, uint8_t byte)
 {
 	int end;
 	switch ((enum chunked_state)c->state) {
 	case CHUNKED_SIZE:
-		end = take_size(c, in->at[0]);
-		span_skip(in, 1);
-		return end ? CHUNKED_MORE : CHUNKED_BAD;
-	case CHUNKED_EXTENSION:
-		if (skip_line(c, in))
-			size_known(c);
-		break;
+		return take_size(c, byte) ? CHUNKED_MORE : CHUNKED_BAD;
+	case CHUNKED_SIZE_SPACE:
+		return take_size_end(c, byte) ? CHUNKED_MORE : CHUNKED_BAD;
+	case CHUNKED_SIZE_LF:
+		if (byte != '\n')
+			return CHUNKED_BAD;
+		size_known(c);
+		return CHUNKED_MORE;
 	case CHUNKED_DATA_END:
-		end = take_line_end(c, in->at[0]);
-		span_skip(in, 1);
+		end = take_line_end(c, byte);
 		if (end > 0)
 			c->state = CHUNKED_SIZE;
 		return end < 0 ? CHUNKED_BAD : CHUNKED_MORE;
 	case CHUNKED_TRAILER:
-		return take_trailer(c, in);
+		return take_trailer(c, byte);
+	case CHUNKED_TRAILER_NAME:
+		return take_trailer_name(c, byte) ? CHUNKED_MORE : CHUNKED_BAD;
+	case CHUNKED_EXTENSION:
 	case CHUNKED_TRAILER_LINE:
-		if (skip_line(c, in))
-			c->state = CHUNKED_TRAILER;
-		break;
-	case CHUNKED_DATA:
+	case CHUNKED_DATA: /* not taken by bytes */
 		break;
 	}
-	return c->framing_bytes > CHUNKED_LINE_MAX ? CHUNKED_BAD : CHUNKED_MORE;
+	return CHUNKED_BAD;
+}
+
+static enum chunked_step take_data(struct chunked *c, struct span *in, struct span *piece)
+{
+	*piece = span_take(in, in->len < c->left ? in->len : (size_t)c->left);
+	c->left -= piece->len;
+	if (!c->left)
+		c->state = CHUNKED_DATA_END;
+	return CHUNKED_PIECE;
 }
 
 enum chunked_step chunked_next(struct chunked *c, struct span *in, struct span *piece)
 {
 	while (in->len) {
-		if (c->state == CHUNKED_DATA) {
-			*piece = span_take(in, in->len < c->left ? in->len : (size_t)c->left);
-			c->left -= piece->len;
-			if (!c->left)
-				c->state = CHUNKED_DATA_END;
-			return CHUNKED_PIECE;
+		if (c->state == CHUNKED_DATA)
+			return take_data(c, in, piece);
+		if (c->state == CHUNKED_EXTENSION || c->state == CHUNKED_TRAILER_LINE) {
+			if (!skip_line(c, in))
+				return CHUNKED_BAD;
+			continue;
 		}
-		enum chunked_step step = take_framing(c, in);
+		enum chunked_step step = take_byte(c, span_take(in, 1).at[0]);
 		if (step != CHUNKED_MORE)
 			return step;
+		if (++c->framing_bytes > CHUNKED_FRAMING_MAX)
+			return CHUNKED_BAD;
 	}
 	return CHUNKED_MORE;
 }

@@ -36,7 +36,10 @@ enum http_method {
 	HTTP_PATCH,
 };
 
-/* Spans are borrowed: they die at the next call on the parser. Absent fields are empty spans. */
+/*
+ * Spans are borrowed: they die at the next call on the parser. Absent fields are empty spans; of a
+ * field that comes more than once it is the first. A folded value keeps its line ends.
+ */
 struct http_head {
 	enum http_method method; /* of a request */
 	struct span method_text;
@@ -46,13 +49,12 @@ struct http_head {
 	struct span content_type;
 	struct span content_encoding;
 	struct span server; /* Server field */
-	struct span
-		fields; /* all field lines, as on the wire, for evidence (http_field finds one) */
+	struct span fields; /* all field lines as on the wire: http_field finds one */
 };
 
 struct http_event {
 	enum http_event_type type;
-	struct http_head head; /* HTTP_HEAD */
+	struct http_head head; /* HTTP_HEAD, HTTP_UPGRADE */
 	struct span body;      /* HTTP_BODY */
 	bool closes;	       /* HTTP_END: the body's end was the end of the connection */
 };

@@ -14,6 +14,7 @@
 #include "agent/base/limits.h"
 #include "agent/http/chunked.h"
 #include "agent/http/head.h"
+#include "agent/http/token.h"
 
 #include <stdlib.h>
 
@@ -26,7 +27,7 @@ enum h1_state {
 	H1_END,	   /* the message is complete; END is to be told */
 	H1_PASSED, /* left HTTP */
 	H1_LOST,   /* LOST is to be told */
-	H1_HUNT,
+	H1_HUNT,   /* for a piece that starts like a message */
 	H1_BAD,
 };
 
@@ -87,32 +88,26 @@ static enum step tell(struct http_event *ev, enum http_event_type type)
 
 /* ---- between messages --------------------------------------------------------------------------- */
 
-/* RFC 9112 2.2: empty lines before a start line are skipped. */
+/*
+ * RFC 9112 2.2: empty lines before a start line are skipped. What cannot start one (TLS, HTTP/2 of a
+ * binding that the shim did not tell, a body longer than it said) is refused before anything is kept.
+ */
 static enum step begin(struct h1 *p, struct span *in, struct http_event *ev)
 {
 	while (in->len && (in->at[0] == '\r' || in->at[0] == '\n'))
 		span_skip(in, 1);
 	if (!in->len)
 		return STEP_MORE;
+	if (p->side == H1_REQUESTS ? !is_token_byte(in->at[0]) : in->at[0] != 'H')
+		return bad(p);
 	p->state = H1_HEAD;
 	p->interim = p->closes = false;
 	return tell(ev, HTTP_BEGIN);
 }
 
-/* Whether a piece starts like a message of this side. */
-static bool starts_like_message(const struct h1 *p, struct span piece)
-{
-	if (p->side == H1_RESPONSES)
-		return span_starts(piece, "HTTP/1.");
-	size_t n = 0;
-	while (n < piece.len && piece.at[n] >= 'A' && piece.at[n] <= 'Z')
-		n++;
-	return n >= 3 && n < piece.len && piece.at[n] == ' ';
-}
-
 static enum step hunt(struct h1 *p, struct span *in, struct http_event *ev)
 {
-	if (starts_like_message(p, *in)) {
+	if (p->side == H1_REQUESTS ? head_starts_request(*in) : head_starts_response(*in)) {
 		p->state = H1_IDLE;
 		return begin(p, in, ev);
 	}
@@ -179,27 +174,31 @@ static enum step head_complete(struct h1 *p, struct span text, struct http_event
 	return tell(ev, HTTP_HEAD);
 }
 
+/* What `in` has of the head that the buffer has the beginning of; 0 if its end is not there. */
+static size_t rest_of_head(struct span begun, struct span in)
+{
+	uint8_t seam[4]; /* LF | CR LF, LF | LF, LF CR | LF */
+	size_t before = begun.len < 2 ? begun.len : 2, behind = in.len < 2 ? in.len : 2;
+	memcpy(seam, begun.at + begun.len - before, before);
+	memcpy(seam + before, in.at, behind);
+	size_t end = head_find_end(span_of(seam, before + behind));
+	return end ? end - before : head_find_end(in);
+}
+
 /* A head that comes in one piece is read where it lies; one that is cut is gathered first. */
 static enum step take_head(struct h1 *p, struct span *in, struct http_event *ev)
 {
-	if (!p->head.len) {
-		size_t end = head_find_end(*in, 0);
-		if (end > LIMIT_HEAD_BYTES)
-			return bad(p);
-		if (end)
-			return head_complete(p, span_take(in, end), ev);
-	}
 	size_t before = p->head.len, room = LIMIT_HEAD_BYTES - before;
-	struct span part = span_of(in->at, in->len < room ? in->len : room);
+	size_t end = before ? rest_of_head(buf_span(&p->head), *in) : head_find_end(*in);
+	if (end > room || (!end && in->len >= room))
+		return bad(p);
+	struct span part = span_take(in, end ? end : in->len);
+	if (end && !before)
+		return head_complete(p, part, ev);
 	if (buf_put(&p->head, part) != 0)
 		return bad(p);
-	size_t end = head_find_end(buf_span(&p->head), before);
-	if (!end) {
-		span_skip(in, part.len);
-		return p->head.len == LIMIT_HEAD_BYTES ? bad(p) : STEP_MORE;
-	}
-	span_skip(in, end - before);
-	p->head.len = end;
+	if (!end)
+		return STEP_MORE;
 	p->clear_head = true;
 	return head_complete(p, buf_span(&p->head), ev);
 }
@@ -215,25 +214,6 @@ static enum step take_length(struct h1 *p, struct span *in, struct http_event *e
 	return tell(ev, HTTP_BODY);
 }
 
-static enum step take_chunked(struct h1 *p, struct span *in, struct http_event *ev)
-{
-	switch (chunked_next(&p->chunked, in, &ev->body)) {
-	case CHUNKED_PIECE:
-		return tell(ev, HTTP_BODY);
-	case CHUNKED_END:
-		p->state = H1_IDLE;
-		ev->closes = false;
-		if (!p->interim)
-			p->has_expected = false;
-		return tell(ev, HTTP_END);
-	case CHUNKED_MORE:
-		return STEP_MORE;
-	case CHUNKED_BAD:
-		break;
-	}
-	return bad(p);
-}
-
 static enum step take_end(struct h1 *p, struct http_event *ev)
 {
 	ev->closes = p->closes;
@@ -241,6 +221,21 @@ static enum step take_end(struct h1 *p, struct http_event *ev)
 	if (!p->interim)
 		p->has_expected = false;
 	return tell(ev, HTTP_END);
+}
+
+static enum step take_chunked(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	switch (chunked_next(&p->chunked, in, &ev->body)) {
+	case CHUNKED_PIECE:
+		return tell(ev, HTTP_BODY);
+	case CHUNKED_END:
+		return take_end(p, ev);
+	case CHUNKED_MORE:
+		return STEP_MORE;
+	case CHUNKED_BAD:
+		break;
+	}
+	return bad(p);
 }
 
 enum step h1_next(struct h1 *p, struct span *in, struct http_event *ev)

@@ -4,17 +4,21 @@
  *   <white space> continues the field before (obs-fold, RFC 9112 5.2) CRLF
  *   CRLF
  *
- * A bare LF ends a line too (RFC 9112 2.2). Framing is RFC 9112 6.3; where two readers could
- * disagree about it (6.1: Transfer-Encoding with Content-Length; lengths that differ; a coding after
- * chunked) the message is refused: a wrong split of the stream would make up requests.
+ * A bare LF ends a line too (RFC 9112 2.2); a bare CR, which some read as a line end and some as white
+ * space, makes the head unreadable. Framing is RFC 9112 6.3; where two readers could disagree about it
+ * (6.1: Transfer-Encoding with Content-Length; lengths that differ; a coding after chunked) the head is
+ * refused: a wrong split of the stream would make up requests. An HTTP/1.0 request in chunks is not:
+ * llhttp, h11 and cpp-httplib all decode it.
  */
 #include "agent/http/head.h"
 
+#include "agent/http/token.h"
+
 #define LENGTH_MAX (UINT64_MAX / 2)
 
-size_t head_find_end(struct span in, size_t from)
+size_t head_find_end(struct span in)
 {
-	size_t at = from > 3 ? from - 3 : 0;
+	size_t at = 0;
 	while (at < in.len) {
 		const uint8_t *lf = memchr(in.at + at, '\n', in.len - at);
 		if (!lf)
@@ -40,31 +44,26 @@ static struct span take_line(struct span *text)
 	return line;
 }
 
+/* Without CR and NUL, which RFC 9110 5.5 names dangerous. */
+static bool is_clean(struct span line)
+{
+	return !line.len || (!memchr(line.at, '\r', line.len) && !memchr(line.at, 0, line.len));
+}
+
 static bool is_space(uint8_t c)
 {
 	return c == ' ' || c == '\t';
 }
 
+/* Line ends are white space too where a value is folded; elsewhere there are none. */
 static struct span trimmed(struct span s)
 {
-	while (s.len && is_space(s.at[0]))
+	while (s.len && (is_space(s.at[0]) || s.at[0] == '\r' || s.at[0] == '\n'))
 		span_skip(&s, 1);
-	while (s.len && is_space(s.at[s.len - 1]))
+	while (s.len &&
+	       (is_space(s.at[s.len - 1]) || s.at[s.len - 1] == '\r' || s.at[s.len - 1] == '\n'))
 		s.len--;
 	return s;
-}
-
-/* RFC 9110 5.6.2 */
-static bool is_token(struct span s)
-{
-	static const char marks[] = "!#$%&'*+-.^_`|~";
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = s.at[i];
-		bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-		if (!letter && !(c >= '0' && c <= '9') && !(c && strchr(marks, c)))
-			return false;
-	}
-	return s.len > 0;
 }
 
 /* The next field: name and value, both borrowed. False at the end; *bad if a line is no field. */
@@ -75,19 +74,18 @@ static bool take_field(struct span *text, struct span *name, struct span *value,
 		return false;
 	const uint8_t *colon = memchr(line.at, ':', line.len);
 	*name = span_of(line.at, colon ? (size_t)(colon - line.at) : 0);
-	if (!colon || !is_token(*name)) {
-		*bad = true;
+	*bad = !is_token(*name) || !is_clean(line);
+	if (*bad)
 		return false;
-	}
 	struct span rest = line;
 	span_skip(&rest, name->len + 1);
-	/* A folded value stays as it is on the wire: no field that is read here is ever folded. */
 	while (text->len && is_space(text->at[0])) {
 		struct span more = take_line(text);
+		*bad |= !is_clean(more);
 		rest.len = (size_t)(more.at + more.len - rest.at);
 	}
 	*value = trimmed(rest);
-	return true;
+	return !*bad;
 }
 
 struct span http_field(struct span fields, const char *wanted)
@@ -114,58 +112,71 @@ static bool read_length(struct span s, uint64_t *length)
 	return s.len > 0;
 }
 
+/* The next element of a comma-separated list. False when the list is used up. */
+static bool take_element(struct span *list, struct span *element)
+{
+	if (!list->at)
+		return false;
+	const uint8_t *comma = list->len ? memchr(list->at, ',', list->len) : NULL;
+	*element = trimmed(span_take(list, comma ? (size_t)(comma - list->at) : list->len));
+	if (comma)
+		span_skip(list, 1);
+	else
+		list->at = NULL;
+	return true;
+}
+
 /* What the fields say of the body. */
 struct framing {
-	bool has_length, has_coding, chunked_last, bad;
+	bool has_length, has_coding, chunked_last;
 	uint64_t length;
 };
 
 /* "5, 5" is what a proxy makes of two equal fields (RFC 9112 6.3, item 5). */
-static void add_length(struct framing *f, struct span value)
+static bool add_length(struct framing *f, struct span value)
 {
-	while (!f->bad) {
-		const uint8_t *comma = value.len ? memchr(value.at, ',', value.len) : NULL;
-		struct span part =
-			span_of(value.at, comma ? (size_t)(comma - value.at) : value.len);
-		uint64_t length = 0;
-		if (!read_length(trimmed(part), &length) || (f->has_length && length != f->length))
-			f->bad = true;
+	struct span element;
+	while (take_element(&value, &element)) {
+		uint64_t length;
+		if (!read_length(element, &length) || (f->has_length && length != f->length))
+			return false;
 		f->has_length = true;
 		f->length = length;
-		if (!comma)
-			return;
-		span_skip(&value, part.len + 1);
 	}
+	return true;
 }
 
-static void add_coding(struct framing *f, struct span value)
+static bool add_coding(struct framing *f, struct span value)
 {
-	for (bool more = true; more;) {
-		const uint8_t *comma = value.len ? memchr(value.at, ',', value.len) : NULL;
-		struct span part =
-			span_of(value.at, comma ? (size_t)(comma - value.at) : value.len);
-		struct span coding = trimmed(part);
-		if (coding.len) {
-			if (f->chunked_last) /* a coding after chunked */
-				f->bad = true;
-			f->chunked_last = span_is_nocase(coding, "chunked");
-			f->has_coding = true;
-		}
-		more = comma != NULL;
-		if (more)
-			span_skip(&value, part.len + 1);
+	struct span element;
+	f->has_coding = true;
+	while (take_element(&value, &element)) {
+		if (!element.len) /* RFC 9110 5.6.1.2 */
+			continue;
+		const uint8_t *parameters = memchr(element.at, ';', element.len);
+		struct span coding = element;
+		if (parameters)
+			coding = trimmed(span_of(element.at, (size_t)(parameters - element.at)));
+		/* Nothing comes after chunked, and chunked has no parameters (RFC 9112 6.1, 7.1). */
+		if (!is_token(coding) || f->chunked_last)
+			return false;
+		f->chunked_last = span_is_nocase(coding, "chunked");
+		if (f->chunked_last && parameters)
+			return false;
 	}
+	return true;
 }
 
 static bool read_fields(struct span text, struct head *h, struct framing *f)
 {
 	struct span name, value;
+	bool bad = false;
 	h->fields.fields = text;
-	while (take_field(&text, &name, &value, &f->bad)) {
+	while (!bad && take_field(&text, &name, &value, &bad)) {
 		if (span_is_nocase(name, "content-length"))
-			add_length(f, value);
+			bad = !add_length(f, value);
 		else if (span_is_nocase(name, "transfer-encoding"))
-			add_coding(f, value);
+			bad = !add_coding(f, value);
 		else if (span_is_nocase(name, "content-type") && !h->fields.content_type.len)
 			h->fields.content_type = value;
 		else if (span_is_nocase(name, "content-encoding") &&
@@ -174,7 +185,8 @@ static bool read_fields(struct span text, struct head *h, struct framing *f)
 		else if (span_is_nocase(name, "server") && !h->fields.server.len)
 			h->fields.server = value;
 	}
-	return !f->bad && !(f->has_length && f->has_coding);
+	h->length = f->length;
+	return !bad && !(f->has_length && f->has_coding);
 }
 
 /* "HTTP/1.x" */
@@ -203,47 +215,53 @@ static enum http_method method_of(struct span s)
 	return HTTP_METHOD_OTHER;
 }
 
-bool head_read_request(struct span text, struct head *h)
+/* Spaces inside the target are taken as its own: some clients do not encode them. */
+static bool read_request_line(struct span line, struct http_head *h)
 {
-	*h = (struct head){0};
-	struct span line = take_line(&text);
-	const uint8_t *first = memchr(line.at, ' ', line.len);
+	const uint8_t *first = line.len ? memchr(line.at, ' ', line.len) : NULL;
 	const uint8_t *last = first ? memrchr(line.at, ' ', line.len) : NULL;
 	if (!first || last <= first + 1)
 		return false;
-	h->fields.method_text = span_of(line.at, (size_t)(first - line.at));
-	h->fields.path = span_of(first + 1, (size_t)(last - first) - 1);
+	h->method_text = span_of(line.at, (size_t)(first - line.at));
+	h->method = method_of(h->method_text);
+	h->path = span_of(first + 1, (size_t)(last - first) - 1);
 	size_t before = (size_t)(last + 1 - line.at);
-	if (!is_token(h->fields.method_text) ||
-	    !read_version(span_of(last + 1, line.len - before), &h->fields.minor))
-		return false;
-	h->fields.method = method_of(h->fields.method_text);
-	struct framing f = {0};
-	if (!read_fields(text, h, &f))
-		return false;
-	if (f.has_coding) {
-		h->framing = HEAD_CHUNKED;
-		return f.chunked_last;
-	}
-	h->framing = f.length ? HEAD_LENGTH : HEAD_NO_BODY;
-	h->length = f.length;
-	return true;
+	return is_token(h->method_text) && is_clean(line) &&
+	       read_version(span_of(last + 1, line.len - before), &h->minor);
 }
 
-bool head_read_response(struct span text, struct head *h)
+/* The reason phrase, and the space before it, may be missing (RFC 9112 4: clients ought to ignore it). */
+static bool read_status_line(struct span line, struct http_head *h)
 {
-	*h = (struct head){0};
-	struct span line = take_line(&text);
-	if (line.len < 12 || !read_version(span_of(line.at, 8), &h->fields.minor) ||
-	    line.at[8] != ' ' || (line.len > 12 && line.at[12] != ' '))
+	if (line.len < 12 || !read_version(span_of(line.at, 8), &h->minor) || line.at[8] != ' ' ||
+	    (line.len > 12 && line.at[12] != ' '))
 		return false;
 	for (size_t i = 9; i < 12; i++) {
 		if (line.at[i] < '0' || line.at[i] > '9')
 			return false;
-		h->fields.status = h->fields.status * 10 + (unsigned)(line.at[i] - '0');
+		h->status = h->status * 10 + (unsigned)(line.at[i] - '0');
 	}
+	return h->status >= 100 && is_clean(line);
+}
+
+bool head_read_request(struct span text, struct head *h)
+{
 	struct framing f = {0};
-	if (h->fields.status < 100 || !read_fields(text, h, &f))
+	*h = (struct head){0};
+	if (!read_request_line(take_line(&text), &h->fields) || !read_fields(text, h, &f))
+		return false;
+	if (f.has_coding)
+		h->framing = HEAD_CHUNKED;
+	else
+		h->framing = f.length ? HEAD_LENGTH : HEAD_NO_BODY;
+	return !f.has_coding || f.chunked_last;
+}
+
+bool head_read_response(struct span text, struct head *h)
+{
+	struct framing f = {0};
+	*h = (struct head){0};
+	if (!read_status_line(take_line(&text), &h->fields) || !read_fields(text, h, &f))
 		return false;
 	if (f.has_coding)
 		h->framing = f.chunked_last ? HEAD_CHUNKED : HEAD_UNTIL_CLOSE;
@@ -251,6 +269,23 @@ bool head_read_response(struct span text, struct head *h)
 		h->framing = f.length ? HEAD_LENGTH : HEAD_NO_BODY;
 	else
 		h->framing = HEAD_UNTIL_CLOSE;
-	h->length = f.length;
 	return true;
+}
+
+bool head_starts_request(struct span piece)
+{
+	struct http_head ignored = {0};
+	size_t n = 0;
+	if (piece.len && memchr(piece.at, '\n', piece.len))
+		return read_request_line(take_line(&piece), &ignored);
+	while (n < piece.len && piece.at[n] >= 'A' && piece.at[n] <= 'Z')
+		n++;
+	span_skip(&piece, n);
+	return n >= 3 && span_starts(piece, " /");
+}
+
+bool head_starts_response(struct span piece)
+{
+	struct http_head ignored = {0};
+	return read_status_line(take_line(&piece), &ignored);
 }

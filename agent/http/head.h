@@ -19,14 +19,19 @@ struct head {
 	uint64_t length;
 };
 
-/*
- * Length of the head at the start of `in`, with the blank line that ends it; 0 if the end is not
- * there yet. `from` is where the search starts (what was searched before need not be again).
- */
-size_t head_find_end(struct span in, size_t from);
+/* Length of the head at the start of `in`, with the blank line that ends it; 0 if the end is not
+ * there yet. */
+size_t head_find_end(struct span in);
 
 /* Reads a whole head. False if it is none, or if its framing is ambiguous. */
 bool head_read_request(struct span text, struct head *h);
 bool head_read_response(struct span text, struct head *h);
+
+/*
+ * Whether `piece` starts like a message: with a start line, or the beginning of one where the piece
+ * ends before it does. A word in capitals and a space are not enough: many a line of prose has them.
+ */
+bool head_starts_request(struct span piece);
+bool head_starts_response(struct span piece);
 
 #endif
