@@ -228,7 +228,7 @@ static void response_event(struct session *s, const struct http_event *ev, uint6
 	switch (ev->type) {
 	case HTTP_BEGIN:
 		s->response_open = true;
-		s->answering = s->unsure ? NULL : s->first;
+		s->answering = s->first;
 		s->skipping = s->unsure && s->unpaired;
 		break;
 	case HTTP_HEAD:
