@@ -104,9 +104,10 @@ static bool read_length(struct span s, uint64_t *length)
 {
 	uint64_t n = 0;
 	for (size_t i = 0; i < s.len; i++) {
-		if (s.at[i] < '0' || s.at[i] > '9' || n > LENGTH_MAX / 10)
+		unsigned digit = s.at[i] - (unsigned)'0';
+		if (digit > 9 || n > (LENGTH_MAX - digit) / 10)
 			return false;
-		n = n * 10 + (uint64_t)(s.at[i] - '0');
+		n = n * 10 + digit;
 	}
 	*length = n;
 	return s.len > 0;
