@@ -5,10 +5,10 @@
  * shape: both lengths, conflicting lengths, transfer codings that do not end in chunked) it is BAD
  * rather than wrong, and BAD is final for the direction.
  *
- *   struct h1 p;
- *   h1_init(&p, H1_RESPONSES);
- *   ...
- *   while ((step = h1_next(&p, &in, &event)) == STEP_EVENT) ...
+ *   while ((step = h1_next(p, &in, &event)) == STEP_EVENT) ...
+ *
+ * Ten thousand of them live at once: one takes some 80 bytes, and a head that came in pieces up to
+ * LIMIT_HEAD_BYTES until it is told. A head that lies in one piece is read where it lies.
  */
 #ifndef HTTP_H1_H
 #define HTTP_H1_H
@@ -37,10 +37,12 @@ enum step h1_next(struct h1 *p, struct span *in, struct http_event *ev);
 void h1_expect(struct h1 *p, enum http_method method);
 
 /*
- * `bytes` of the stream were lost here. If they lie wholly inside a body part whose length is known,
- * the message goes on without them. Otherwise the message is lost: the next call of h1_next gives
- * HTTP_LOST, and the parser hunts: it skips to the next input span (not byte) that starts like a
- * message of its side. Returns true if the message goes on.
+ * `bytes` of the stream were lost here, behind an input that h1_next has used up (it said MORE). If they
+ * lie wholly inside a body part whose length is known, or in a body that runs to the end of the
+ * connection, the message goes on without them. Otherwise a message that had begun is lost, which the
+ * next call of h1_next tells with HTTP_LOST, and the parser hunts: it drops each further input as a
+ * whole (what the caller got by one read or write of the server) until one starts like a message.
+ * Returns true if the message goes on; false also between messages, where nothing is told.
  */
 bool h1_gap(struct h1 *p, uint64_t bytes);
 

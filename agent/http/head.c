@@ -273,16 +273,15 @@ bool head_read_response(struct span text, struct head *h)
 	return true;
 }
 
+/* Known methods only: the rest of a cut "POST" is a token, too. */
 bool head_starts_request(struct span piece)
 {
-	struct http_head ignored = {0};
-	size_t n = 0;
+	struct http_head h = {0};
 	if (piece.len && memchr(piece.at, '\n', piece.len))
-		return read_request_line(take_line(&piece), &ignored);
-	while (n < piece.len && piece.at[n] >= 'A' && piece.at[n] <= 'Z')
-		n++;
-	span_skip(&piece, n);
-	return n >= 3 && span_starts(piece, " /");
+		return read_request_line(take_line(&piece), &h) && h.method != HTTP_METHOD_OTHER;
+	const uint8_t *space = piece.len ? memchr(piece.at, ' ', piece.len) : NULL;
+	struct span method = span_take(&piece, space ? (size_t)(space - piece.at) : 0);
+	return method_of(method) != HTTP_METHOD_OTHER && span_starts(piece, " /");
 }
 
 bool head_starts_response(struct span piece)

@@ -23,6 +23,12 @@ struct talk {
 	bool in_body, interim, bad;
 };
 
+static inline void trace_clear(struct trace *t)
+{
+	t->len = 0;
+	t->text[0] = '\0';
+}
+
 static inline void talk_expect(struct talk *k)
 {
 	if (k->side == H1_REQUESTS || !k->asked || !*k->asked)
