@@ -36,11 +36,10 @@
  *   publish  store-release of the length without WIRE_BUSY: pairs with the consumer's load-acquire
  * Consumer:
  *   load-acquire the first word: 0 = reserved only, WIRE_BUSY = being filled: stop here for now
- *   copy, validate, then zero the bytes of what was read (behind one PAD record over all of it, so
- *   that an agent that is killed here leaves a lane the next one can read) and store-release the tail
- *   past it: pairs with the
- *   producer's load-acquire of the tail. Zeroing is what makes "0 = reserved only" true in the next
- *   lap, and it leaves no stale bytes of a prompt that could pass for a record.
+ *   copy, validate, then zero the bytes of what was read and store-release the tail past it: pairs
+ *   with the producer's load-acquire of the tail. Zeroing is what makes "0 = reserved only" true in
+ *   the next lap, and it leaves no stale bytes of a prompt that could pass for a record. The new tail
+ *   goes into `read` before: where an agent is killed in between, the next one finishes it.
  *
  * A data record says at which byte of its direction's stream it starts. The shim counts every byte
  * that moved, recorded or not; so a jump of the offset is a gap of known length.
@@ -91,7 +90,7 @@
 
 /* Record types. "In" is what the server read, "out" what it wrote. */
 enum wire_type {
-	WIRE_PAD = 1,  /* to be passed over; only its first 8 bytes exist */
+	WIRE_PAD = 1,  /* fills the end of the circle; only its first 8 bytes exist */
 	WIRE_OPEN = 2, /* accept returned */
 	WIRE_IN = 3,   /* payload: bytes read; time_ns after the call returned */
 	WIRE_OUT = 4,  /* payload: bytes written; time_ns before the call was made */
@@ -141,7 +140,8 @@ struct wire_lane {
 	/*  80 */ uint64_t dropped_controls; /* those of them that were not IN or OUT */
 	/*  88 */ uint8_t reserved1[40];
 	/* 128 */ uint64_t tail; /* agent stores, shim reads */
-	/* 136 */ uint8_t reserved2[56];
+	/* 136 */ uint64_t read; /* agent's own: records before it were read, tail is on its way there */
+	/* 144 */ uint8_t reserved2[48];
 	/* 192 */ uint8_t reserved3[64];
 };
 
@@ -164,6 +164,7 @@ _Static_assert(offsetof(struct wire_header, command_line) == 4608, "header layou
 _Static_assert(sizeof(struct wire_lane) == WIRE_LANE_HEADER_BYTES, "lane layout");
 _Static_assert(offsetof(struct wire_lane, dropped_records) == 64, "lane layout");
 _Static_assert(offsetof(struct wire_lane, tail) == 128, "lane layout");
+_Static_assert(offsetof(struct wire_lane, read) == 136, "lane layout");
 _Static_assert(sizeof(struct wire_record) == WIRE_RECORD_BYTES, "record layout");
 
 /* Bytes of a whole ring file. */

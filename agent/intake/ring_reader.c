@@ -12,8 +12,8 @@
  * is at the beginning of the circle or at the head, and what lies before is given up.
  *
  * Giving back means zeroing, then moving the tail. We may be killed in between, and whoever reads the
- * ring after us would take the zeros for a reservation that never ends. So the part becomes one PAD
- * record first; its first word goes last.
+ * ring after us would take the zeros for a reservation that never ends. So what is about to be given
+ * back is noted in the lane first, and who opens a ring finishes that.
  */
 #include "agent/intake/ring_reader.h"
 
@@ -84,7 +84,43 @@ static struct wire_lane *lane_of(const struct ring_reader *r, uint32_t n)
 	return (struct wire_lane *)(r->map + wire_lane_offset(n, r->lane_bytes));
 }
 
-/* An agent before us may have read a part: it left the tail there. */
+static uint8_t *at_position(const struct ring_reader *r, uint32_t n, uint64_t position)
+{
+	return (uint8_t *)(lane_of(r, n) + 1) + (position & (r->lane_bytes - 1));
+}
+
+/* Gives back what was read. It lies in one piece: see must_release. */
+static void release(struct ring_reader *r, uint32_t n)
+{
+	struct lane_state *l = &r->lane[n];
+	struct wire_lane *lane = lane_of(r, n);
+	if (l->at == l->tail)
+		return;
+	__atomic_store_n(&lane->read, l->at, __ATOMIC_RELAXED);
+	/* Against the compiler: the processor's own order is what a kill leaves behind. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	memset(at_position(r, n, l->tail), 0, l->at - l->tail);
+	/* Release pairs with the producer's acquire of the tail: what it gets back is zero. */
+	__atomic_store_n(&lane->tail, l->at, __ATOMIC_RELEASE);
+	l->tail = l->at;
+}
+
+/* An agent before us may have read a part: it left the tail there, or was about to. */
+static void find_place(struct ring_reader *r, uint32_t n)
+{
+	struct lane_state *l = &r->lane[n];
+	uint64_t tail = __atomic_load_n(&lane_of(r, n)->tail, __ATOMIC_RELAXED);
+	uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED);
+	uint64_t read = __atomic_load_n(&lane_of(r, n)->read, __ATOMIC_RELAXED);
+	uint64_t rest = r->lane_bytes - (tail & (r->lane_bytes - 1));
+	l->tail = l->at = l->head = tail;
+	l->broken = tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN;
+	if (l->broken || read <= tail || read > head || read - tail > rest || read % WIRE_ALIGN)
+		return;
+	l->at = l->head = read;
+	release(r, n);
+}
+
 static void find_places(struct ring_reader *r)
 {
 	if (sigsetjmp(cut_guard_back, 0)) {
@@ -92,12 +128,8 @@ static void find_places(struct ring_reader *r)
 		return;
 	}
 	touch(r);
-	for (uint32_t n = 0; n < r->lanes; n++) {
-		uint64_t tail = __atomic_load_n(&lane_of(r, n)->tail, __ATOMIC_RELAXED);
-		uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED);
-		r->lane[n].tail = r->lane[n].at = r->lane[n].head = tail;
-		r->lane[n].broken = tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN;
-	}
+	for (uint32_t n = 0; n < r->lanes; n++)
+		find_place(r, n);
 	let_go();
 }
 
@@ -186,30 +218,6 @@ uint32_t ring_reader_lanes(const struct ring_reader *r)
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */
-
-static uint8_t *at_position(const struct ring_reader *r, uint32_t n, uint64_t position)
-{
-	return (uint8_t *)(lane_of(r, n) + 1) + (position & (r->lane_bytes - 1));
-}
-
-/* Gives back what was read. It lies in one piece: see must_release. */
-static void release(struct ring_reader *r, uint32_t n)
-{
-	struct lane_state *l = &r->lane[n];
-	uint64_t bytes = l->at - l->tail;
-	struct wire_record *part = (struct wire_record *)at_position(r, n, l->tail);
-	if (!bytes)
-		return;
-	part->type = WIRE_PAD;
-	__atomic_store_n(&part->length, (uint32_t)bytes, __ATOMIC_RELEASE);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	memset((uint8_t *)part + WIRE_ALIGN, 0, bytes - WIRE_ALIGN);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	memset(part, 0, WIRE_ALIGN);
-	/* Release pairs with the producer's acquire of the tail: what it gets back is zero. */
-	__atomic_store_n(&lane_of(r, n)->tail, l->at, __ATOMIC_RELEASE);
-	l->tail = l->at;
-}
 
 /* Often enough that a producer finds room, and always at the end of the circle. */
 static bool must_release(const struct ring_reader *r, uint32_t n)

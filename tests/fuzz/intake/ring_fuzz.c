@@ -111,17 +111,17 @@ static void make_file(void)
 	ring_reader_setup();
 }
 
-/* Input: [flags] [head / 4, tail / 4 of each lane: 4 bytes each] [what is at the tail of lane 0, then
+/* Input: [flags] [head / 4, tail / 4, read / 4 of each lane: 4 bytes each] [what is at the tail of lane 0, then
  * of lane 1], around the end of the circle where the tail wants it. */
 static void fill(const uint8_t *data, size_t size)
 {
 	for (uint32_t n = 0; n < LANES; n++) {
-		uint32_t head, tail;
-		memcpy(&head, data, 4);
-		memcpy(&tail, data + 4, 4);
-		data += 8, size -= 8;
-		lane(n)->head = (uint64_t)head * 4;
-		lane(n)->tail = (uint64_t)tail * 4;
+		uint32_t words[3];
+		memcpy(words, data, sizeof(words));
+		data += sizeof(words), size -= sizeof(words);
+		lane(n)->head = (uint64_t)words[0] * 4;
+		lane(n)->tail = (uint64_t)words[1] * 4;
+		lane(n)->read = (uint64_t)words[2] * 4;
 	}
 	for (uint32_t n = 0; n < LANES; n++) {
 		size_t part = n ? size : size / 2;
@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct process p;
 	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,   on_event,
 				       on_event,  on_failed, on_ended, NULL};
-	if (size < 1 + 8 * LANES || size > LANE_BYTES)
+	if (size < 1 + 12 * LANES || size > LANE_BYTES)
 		return 0;
 	if (!map)
 		make_file();

@@ -98,6 +98,7 @@ static void test_what_is_put_comes_out_lap_after_lap(void **state)
 	assert_int_equal(lane->dropped_records, 0);
 	assert_true(lane->head > 100 * LANE_BYTES);
 	assert_int_equal(lane->tail, lane->head);
+	assert_int_equal(lane->read, lane->tail);
 	/* Nothing of a prompt stays behind, and all of it reads "reserved only" in the next lap. */
 	for (uint32_t i = 0; i < LANE_BYTES; i++)
 		assert_int_equal(((uint8_t *)(lane + 1))[i], 0);
@@ -283,6 +284,22 @@ static void test_a_length_that_cannot_be_costs_its_lane_alone(void **state)
 		teardown(state);
 		setup(state);
 	}
+}
+
+/* Behind the last lane the file ends, and what is mapped. */
+static void test_a_record_does_not_run_over_the_end_of_the_circle(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_lane *lane = made_lane(&f->m, 1);
+	ring_reader_close(f->reader);
+	lane->head = lane->tail = 5ull * LANE_BYTES - 64;
+	assert_int_equal(open_reader(f), 0);
+	lane->head += 128;
+	*made_record(&f->m, 1, lane->tail) =
+		(struct wire_record){.length = 128, .type = WIRE_IN, .fd = 1, .generation = 1};
+	assert_int_equal(drain(f, 1, 1, true), 0);
+	assert_int_equal(f->records, 0);
+	assert_true(ring_reader_lane_broken(f->reader, 1));
 }
 
 static void test_a_length_beyond_a_payload_is_no_record(void **state)
@@ -601,6 +618,50 @@ static void test_the_question_hurts_nobody(void **state)
 
 /* ---- a reader that is killed ---- */
 
+/* Between its last two stores; and what no reader can have left there. */
+static void test_what_a_killed_reader_began_to_give_back_is_given_back(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_lane *lane = made_lane(&f->m, 0);
+	const uint64_t first = WIRE_RECORD_BYTES + 104;
+	put_stream(f, 0, 0, 100);
+	put_stream(f, 0, 100, 100);
+	made_record(&f->m, 0, 0)->length = 0;
+	lane->read = first;
+	ring_reader_close(f->reader);
+	assert_int_equal(open_reader(f), 0);
+	assert_int_equal(lane->tail, first);
+	for (uint32_t i = 0; i < first; i++)
+		assert_int_equal(((uint8_t *)(lane + 1))[i], 0);
+	f->next_offset = 100;
+	drain(f, 0, 1, true);
+	assert_int_equal(f->bytes, 100);
+	assert_int_equal(f->broken_offsets + f->wrong_bytes, 0);
+}
+
+static void test_a_place_that_no_reader_was_at_is_not_believed(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_lane *lane = made_lane(&f->m, 0);
+	const uint64_t places[] = {
+		1, 4, LANE_BYTES / 2, 2 * LANE_BYTES, UINT64_MAX, UINT64_MAX - 7};
+	put_stream(f, 0, 0, 100);
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		lane->read = places[i];
+		ring_reader_close(f->reader);
+		assert_int_equal(open_reader(f), 0);
+		assert_int_equal(lane->tail, 0);
+	}
+	drain(f, 0, 1, true);
+	assert_int_equal(f->bytes, 100);
+	/* Over the end of the circle. */
+	ring_reader_close(f->reader);
+	lane->tail = LANE_BYTES - 64;
+	lane->head = lane->read = LANE_BYTES + 64;
+	assert_int_equal(open_reader(f), 0);
+	assert_int_equal(lane->tail, LANE_BYTES - 64);
+}
+
 static void nothing(void *user, const struct ring_record *rec)
 {
 	(void)user;
@@ -657,6 +718,7 @@ int main(void)
 		TEST(test_what_is_no_record_is_passed_over),
 		TEST(test_a_pad_longer_than_the_payload_is_no_record),
 		TEST(test_a_length_that_cannot_be_costs_its_lane_alone),
+		TEST(test_a_record_does_not_run_over_the_end_of_the_circle),
 		TEST(test_a_length_beyond_a_payload_is_no_record),
 		TEST(test_a_head_that_cannot_be_breaks_its_lane),
 		TEST(test_a_head_between_two_places_breaks_its_lane),
@@ -673,6 +735,8 @@ int main(void)
 		TEST(test_it_is_seen_whether_a_producer_has_the_ring),
 		TEST(test_memory_is_given_back_when_nobody_has_the_ring),
 		TEST(test_the_question_hurts_nobody),
+		TEST(test_what_a_killed_reader_began_to_give_back_is_given_back),
+		TEST(test_a_place_that_no_reader_was_at_is_not_believed),
 		TEST(test_a_killed_reader_leaves_what_the_next_can_read),
 	};
 	return cmocka_run_group_tests_name("intake/ring_reader", tests, NULL, NULL);
