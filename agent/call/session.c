@@ -5,9 +5,16 @@
  *   out:            [100][response 1 .........][response 2 ...]
  *   queue:  1        1          1, 2                2
  *
- * After a loss that breaks a message nobody can say how many others went with it. Everything that
- * waits is given up as lost, and pairing starts anew with a request that begins while no response is
- * under way or due to one that began since: its response is the next one.
+ * After a loss nobody can say how many messages went with it. Where it broke responses, everything that
+ * waits is lost. Where it broke requests, those before it are still answered in their order:
+ *
+ *   in:   [request 1][~ lost ~][request 3]                     [request 4]
+ *   out:                                   [1][2 ....][3 ....]             [4 ....]
+ *   queue:  1         1, ?      1, ?, ?3                         4
+ *
+ * Request 3 is doubtful: its response may be this one or that one, so it is followed and given up as
+ * lost when its place in the queue has its turn. Pairing starts anew with a request that begins while
+ * nothing is waited for: its response is the next one.
  *
  * How a connection ended is known when it is closed, not before: a half-close (EOF) is legal, and bytes
  * that were lost before a shutdown of the server's side show in the offset of the close alone.
@@ -30,6 +37,7 @@ struct exchange {
 	enum http_method method;
 	bool head_seen; /* of the request */
 	bool answered;	/* the head of its response was seen */
+	bool doubtful;	/* which response is its nobody can say */
 };
 
 struct session {
@@ -41,13 +49,13 @@ struct session {
 	struct exchange *reading;   /* whose request is being read */
 	struct exchange *answering; /* whose response is being read */
 	bool response_open;	    /* a response is under way, whosever it is */
+	uint64_t unasked_ns;	    /* since the last request one began that nobody asked for */
 	bool interim;		    /* it is a 1xx */
 	uint64_t shut_ns;	    /* when the server shut its writing side; 0 = it did not */
 	bool client_done;  /* the client sends no more, and said so before the server did */
 	bool requests_bad; /* what the client sends is no HTTP (any more) */
 	bool unsure;	   /* after a loss: see above */
-	bool skipping;	   /* the response under way is that of an unpaired request */
-	unsigned unpaired; /* requests without exchange that began since the loss */
+	bool blind;	   /* no request began since a loss */
 	bool bridging;	   /* bytes are missing: what ends now did so some time before */
 	bool given_up;	   /* nothing is looked at any more */
 };
@@ -104,12 +112,55 @@ static void give_up(struct session *s)
 	s->given_up = true;
 }
 
-static void lost(struct session *s)
+/* A request that was not seen, or begins. NULL: the connection is given up. */
+static struct exchange *push(struct session *s)
+{
+	struct exchange *e = s->waiting < LIMIT_PIPELINE ? calloc(1, sizeof(*e)) : NULL;
+	if (!e) {
+		give_up(s);
+		return NULL;
+	}
+	e->doubtful = s->unsure;
+	if (s->last)
+		s->last->next = e;
+	else
+		s->first = e;
+	s->last = e;
+	s->waiting++;
+	return e;
+}
+
+static void responses_lost(struct session *s)
 {
 	lose_all(s);
-	s->unsure = true;
-	s->skipping = false;
-	s->unpaired = 0;
+	s->unsure = s->blind = true;
+	s->response_open = false;
+	s->unasked_ns = 0;
+}
+
+/* The request that was being read is broken; it will be answered nevertheless. */
+static void request_lost(struct session *s)
+{
+	struct exchange *e = s->reading;
+	s->unsure = s->blind = true;
+	s->reading = NULL;
+	if (!e)
+		return;
+	e->doubtful = true;
+	if (e->inference)
+		inference_lose(e->inference);
+	e->inference = NULL;
+}
+
+/* Whole requests are missing: at least one response is due, unless it was seen. If bytes were missing
+ * since the last request already, it may be that one again, or its response may have been lost too. */
+static void requests_lost(struct session *s)
+{
+	bool due = !s->unasked_ns && !s->blind;
+	s->unsure = s->blind = true;
+	s->unasked_ns = 0;
+	if (due)
+		push(s);
 }
 
 void session_free(struct session *s)
@@ -127,28 +178,21 @@ void session_free(struct session *s)
 
 static void request_begins(struct session *s, uint64_t time_ns)
 {
-	if (s->unsure) {
-		if (s->response_open || s->unpaired) {
-			s->unpaired++; /* its head finds no exchange either */
-			return;
-		}
-		s->unsure = false;
-	}
-	struct exchange *e = s->waiting < LIMIT_PIPELINE ? calloc(1, sizeof(*e)) : NULL;
-	if (!e) {
-		give_up(s);
+	if (time_ns < s->unasked_ns) {
+		/* That response was its, and this record comes late: of another thread. */
+		s->unasked_ns = 0;
+		s->unsure = true;
 		return;
 	}
-	e->arrived_ns = time_ns;
-	if (s->last)
-		s->last->next = e;
-	else
-		s->first = e;
-	s->last = e;
-	s->waiting++;
-	s->reading = e;
-	/* A response that is under way without a request is an answer to something before us, or one
-	 * that came before the request's first byte was read: neither is this exchange's. */
+	/* Any other response without a request is an answer to something before us, or to the client's
+	 * silence: not to this request. */
+	s->unasked_ns = 0;
+	s->blind = false;
+	if (!s->first && !s->response_open)
+		s->unsure = false;
+	s->reading = push(s);
+	if (s->reading)
+		s->reading->arrived_ns = time_ns;
 }
 
 static void request_head(struct session *s, const struct http_head *head)
@@ -166,9 +210,14 @@ static void request_head(struct session *s, const struct http_head *head)
 		e->inference = inference_new(s->server, s->sink, endpoint, head, e->arrived_ns);
 }
 
+static struct inference *read_call(const struct session *s)
+{
+	return s->reading ? s->reading->inference : NULL;
+}
+
 static void request_event(struct session *s, const struct http_event *ev, uint64_t time_ns)
 {
-	struct inference *call = s->reading ? s->reading->inference : NULL;
+	struct inference *call = read_call(s);
 	switch (ev->type) {
 	case HTTP_BEGIN:
 		request_begins(s, time_ns);
@@ -186,7 +235,7 @@ static void request_event(struct session *s, const struct http_event *ev, uint64
 		s->reading = NULL;
 		break;
 	case HTTP_LOST:
-		lost(s);
+		request_lost(s);
 		break;
 	case HTTP_UPGRADE:
 		break;
@@ -195,28 +244,32 @@ static void request_event(struct session *s, const struct http_event *ev, uint64
 
 /* ---- responses ---------------------------------------------------------------------------------- */
 
+/* Whose call the response under way tells of. */
+static struct inference *answered_call(const struct session *s)
+{
+	return s->answering && !s->answering->doubtful ? s->answering->inference : NULL;
+}
+
 static void response_head(struct session *s, const struct http_head *head, uint64_t time_ns)
 {
+	struct inference *call = answered_call(s);
 	s->interim = head->status < 200;
 	server_saw_response(s->server, head);
 	if (s->interim || !s->answering)
 		return;
 	s->answering->answered = true;
-	if (s->answering->inference)
-		inference_response_head(s->answering->inference, head, time_ns);
+	if (call)
+		inference_response_head(call, head, time_ns);
 }
 
 static void response_end(struct session *s, uint64_t time_ns)
 {
 	s->response_open = false;
-	if (s->interim)
+	if (s->interim || !s->answering)
 		return;
-	if (s->skipping && s->unpaired)
-		s->unpaired--;
-	if (!s->answering)
-		return;
+	bool doubtful = s->answering->doubtful;
 	struct inference *call = pop(s);
-	if (call && s->bridging)
+	if (call && (s->bridging || doubtful))
 		inference_lose(call);
 	else if (call)
 		inference_complete(call, time_ns);
@@ -224,12 +277,13 @@ static void response_end(struct session *s, uint64_t time_ns)
 
 static void response_event(struct session *s, const struct http_event *ev, uint64_t time_ns)
 {
-	struct inference *call = s->answering ? s->answering->inference : NULL;
+	struct inference *call = answered_call(s);
 	switch (ev->type) {
 	case HTTP_BEGIN:
 		s->response_open = true;
 		s->answering = s->first;
-		s->skipping = s->unsure && s->unpaired;
+		if (!s->first && !s->unasked_ns)
+			s->unasked_ns = time_ns;
 		break;
 	case HTTP_HEAD:
 		response_head(s, &ev->head, time_ns);
@@ -242,8 +296,7 @@ static void response_event(struct session *s, const struct http_event *ev, uint6
 		response_end(s, time_ns);
 		break;
 	case HTTP_LOST:
-		s->response_open = false;
-		lost(s);
+		responses_lost(s);
 		break;
 	case HTTP_UPGRADE:
 		give_up(s);
@@ -290,23 +343,28 @@ void session_bytes(struct session *s, enum session_direction d, struct span byte
 
 void session_gap(struct session *s, enum session_direction d, uint64_t bytes, uint64_t time_ns)
 {
-	struct exchange *e = d == SESSION_IN ? s->reading : s->answering;
+	struct h1 *parser = d == SESSION_IN ? s->in : s->out;
+	bool between =
+		h1_idle(parser); /* then no HTTP_LOST comes, but whole messages may be gone */
 	if (!is_read(s, d) || !bytes)
 		return;
-	if (h1_gap(d == SESSION_IN ? s->in : s->out, bytes)) {
-		if (e && e->inference && d == SESSION_IN)
-			inference_request_gap(e->inference);
-		else if (e && e->inference)
-			inference_response_gap(e->inference);
+	if (h1_gap(parser, bytes)) {
+		struct inference *call = d == SESSION_IN ? read_call(s) : answered_call(s);
+		if (call && d == SESSION_IN)
+			inference_request_gap(call);
+		else if (call)
+			inference_response_gap(call);
 		/* It may have been the last part of the body. */
 		s->bridging = true;
 		drain(s, d, span_of(NULL, 0), time_ns);
 		s->bridging = false;
 		return;
 	}
-	/* Between messages no HTTP_LOST comes, but whole messages may be gone. */
 	drain(s, d, span_of(NULL, 0), time_ns);
-	lost(s);
+	if (between && d == SESSION_IN)
+		requests_lost(s);
+	else if (between)
+		responses_lost(s);
 }
 
 void session_eof(struct session *s, uint64_t time_ns)
@@ -326,8 +384,11 @@ void session_shut(struct session *s, uint64_t time_ns)
 static void fail_all(struct session *s, enum call_error how, uint64_t time_ns)
 {
 	while (s->first) {
+		bool doubtful = s->first->doubtful;
 		struct inference *call = pop(s);
-		if (call)
+		if (call && doubtful)
+			inference_lose(call);
+		else if (call)
 			inference_fail(call, how, time_ns);
 	}
 }
