@@ -31,15 +31,19 @@ enum h1_state {
 	H1_BAD,
 };
 
+/* What the hunt found was a message when another one begins where it ends. */
+#define HEADS_OF_PROOF 2
+
 struct h1 {
 	uint8_t side;	  /* enum h1_side */
 	uint8_t state;	  /* enum h1_state */
 	uint8_t expected; /* enum http_method of the request that is answered next */
 	bool closes;	  /* END was brought about by the end of the connection */
 	bool has_expected;
-	bool interim;	 /* the message is a 1xx: `expected` stays */
-	bool clear_head; /* the head's bytes were lent out by the last event */
-	uint64_t left;	 /* LENGTH */
+	bool interim;	  /* the message is a 1xx: `expected` stays */
+	uint8_t unproven; /* heads to come before the hunt is known to have found a message */
+	bool clear_head;  /* the head's bytes were lent out by the last event */
+	uint64_t left;	  /* LENGTH */
 	struct chunked chunked;
 	struct buf head; /* a head that was cut by the end of the input */
 };
@@ -73,17 +77,24 @@ bool h1_idle(const struct h1 *p)
 	return p->state == H1_IDLE || p->state == H1_HUNT;
 }
 
-static enum step bad(struct h1 *p)
-{
-	buf_release(&p->head);
-	p->state = H1_BAD;
-	return STEP_BAD;
-}
-
 static enum step tell(struct http_event *ev, enum http_event_type type)
 {
 	ev->type = type;
 	return STEP_EVENT;
+}
+
+static enum step bad(struct h1 *p, struct span *in, struct http_event *ev)
+{
+	buf_release(&p->head);
+	if (!p->unproven) {
+		p->state = H1_BAD;
+		return STEP_BAD;
+	}
+	/* The hunt took text of a body for a message. The rest of the piece is that text. */
+	span_skip(in, in->len);
+	p->state = H1_HUNT;
+	p->has_expected = false;
+	return tell(ev, HTTP_LOST);
 }
 
 /* ---- between messages --------------------------------------------------------------------------- */
@@ -99,7 +110,7 @@ static enum step begin(struct h1 *p, struct span *in, struct http_event *ev)
 	if (!in->len)
 		return STEP_MORE;
 	if (p->side == H1_REQUESTS ? !is_token_byte(in->at[0]) : in->at[0] != 'H')
-		return bad(p);
+		return bad(p, in, ev);
 	p->state = H1_HEAD;
 	p->interim = p->closes = false;
 	return tell(ev, HTTP_BEGIN);
@@ -109,6 +120,7 @@ static enum step hunt(struct h1 *p, struct span *in, struct http_event *ev)
 {
 	if (p->side == H1_REQUESTS ? head_starts_request(*in) : head_starts_response(*in)) {
 		p->state = H1_IDLE;
+		p->unproven = HEADS_OF_PROOF;
 		return begin(p, in, ev);
 	}
 	span_skip(in, in->len);
@@ -153,13 +165,16 @@ static void enter_body(struct h1 *p, const struct head *h)
 	}
 }
 
-static enum step head_complete(struct h1 *p, struct span text, struct http_event *ev)
+static enum step head_complete(struct h1 *p, struct span text, struct span *in,
+			       struct http_event *ev)
 {
 	struct head h;
 	bool ok =
 		p->side == H1_REQUESTS ? head_read_request(text, &h) : head_read_response(text, &h);
 	if (!ok)
-		return bad(p);
+		return bad(p, in, ev);
+	if (p->unproven)
+		p->unproven--;
 	if (p->side == H1_RESPONSES) {
 		if (leaves_http(p, &h)) {
 			p->state = H1_PASSED;
@@ -191,16 +206,16 @@ static enum step take_head(struct h1 *p, struct span *in, struct http_event *ev)
 	size_t before = p->head.len, room = LIMIT_HEAD_BYTES - before;
 	size_t end = before ? rest_of_head(buf_span(&p->head), *in) : head_find_end(*in);
 	if (end > room || (!end && in->len >= room))
-		return bad(p);
+		return bad(p, in, ev);
 	struct span part = span_take(in, end ? end : in->len);
 	if (end && !before)
-		return head_complete(p, part, ev);
+		return head_complete(p, part, in, ev);
 	if (buf_put(&p->head, part) != 0)
-		return bad(p);
+		return bad(p, in, ev);
 	if (!end)
 		return STEP_MORE;
 	p->clear_head = true;
-	return head_complete(p, buf_span(&p->head), ev);
+	return head_complete(p, buf_span(&p->head), in, ev);
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------- */
@@ -235,7 +250,7 @@ static enum step take_chunked(struct h1 *p, struct span *in, struct http_event *
 	case CHUNKED_BAD:
 		break;
 	}
-	return bad(p);
+	return bad(p, in, ev);
 }
 
 enum step h1_next(struct h1 *p, struct span *in, struct http_event *ev)

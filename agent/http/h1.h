@@ -42,6 +42,11 @@ void h1_expect(struct h1 *p, enum http_method method);
  * connection, the message goes on without them. Otherwise a message that had begun is lost, which the
  * next call of h1_next tells with HTTP_LOST, and the parser hunts: it drops each further input as a
  * whole (what the caller got by one read or write of the server) until one starts like a message.
+ *
+ * Text of a body may start like a message, too. Until a second head follows the first message that was
+ * found, what is BAD otherwise is HTTP_LOST (between messages, too): the rest of that input is dropped
+ * and the hunt goes on. A text that is a whole message in itself is told as one.
+ *
  * Returns true if the message goes on; false also between messages, where nothing is told.
  */
 bool h1_gap(struct h1 *p, uint64_t bytes);
