@@ -100,5 +100,7 @@ demo:
 	$(Q)BUILD='$(BUILD)' $(BUILD)/venv/bin/python tests/demo/demo.py $(RECEIVER)
 
 bench: all $(BENCH)
+	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)sh tests/bench/shim/run.sh $(BUILD)
+	$(Q)$(BUILD)/venv/bin/python tests/bench/server/uvicorn_cpu.py $(BUILD)
 	$(Q)set -e; for b in $(BENCH); do ./$$b; done
