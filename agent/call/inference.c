@@ -316,7 +316,8 @@ static void end(struct inference *i, enum call_error how, uint64_t time_ns)
 	struct call *c = &i->call;
 	if (i->started) {
 		/* A request may still come in when the server has shut its side: it ends there. */
-		c->ended_ns = time_ns > c->received_ns ? time_ns : c->received_ns;
+		uint64_t least_ns = c->received_ns ? c->received_ns : c->arrived_ns;
+		c->ended_ns = time_ns > least_ns ? time_ns : least_ns;
 		/* Nobody generates from half a request: the rest of it was lost, and when it came. */
 		c->incomplete |= !i->whole && c->http_status / 100 == 2;
 		/* A status or an error that was told goes before the way in which the body ended. */

@@ -95,7 +95,7 @@ void server_provider_label(const struct server *s, const char *model, char *to, 
 
 static void learn(struct server *s, const char *provider)
 {
-	if (provider && !s->provider[0])
+	if (provider)
 		snprintf(s->provider, sizeof(s->provider), "%s", provider);
 }
 
