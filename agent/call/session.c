@@ -106,9 +106,13 @@ static void lose_all(struct session *s)
 	}
 }
 
+/* Nothing is looked at any more, and nothing kept for it: such a connection may stay for days. */
 static void give_up(struct session *s)
 {
 	lose_all(s);
+	h1_free(s->in);
+	h1_free(s->out);
+	s->in = s->out = NULL;
 	s->given_up = true;
 }
 
@@ -167,10 +171,7 @@ void session_free(struct session *s)
 {
 	if (!s)
 		return;
-	if (s->in && s->out)
-		lose_all(s);
-	h1_free(s->in);
-	h1_free(s->out);
+	give_up(s);
 	free(s);
 }
 
@@ -344,10 +345,10 @@ void session_bytes(struct session *s, enum session_direction d, struct span byte
 void session_gap(struct session *s, enum session_direction d, uint64_t bytes, uint64_t time_ns)
 {
 	struct h1 *parser = d == SESSION_IN ? s->in : s->out;
-	bool between =
-		h1_idle(parser); /* then no HTTP_LOST comes, but whole messages may be gone */
 	if (!is_read(s, d) || !bytes)
 		return;
+	/* Then no HTTP_LOST comes, but whole messages may be gone. */
+	bool between = h1_idle(parser);
 	if (h1_gap(parser, bytes)) {
 		struct inference *call = d == SESSION_IN ? read_call(s) : answered_call(s);
 		if (call && d == SESSION_IN)
@@ -399,7 +400,7 @@ void session_fail(struct session *s, int error, uint64_t time_ns)
 	if (s->shut_ns)
 		return;
 	fail_all(s, CALL_CLIENT_DISCONNECT, time_ns);
-	s->given_up = true;
+	give_up(s);
 }
 
 /* The server ended the connection: it wrote all it wanted to write. */
@@ -415,11 +416,9 @@ static void server_ended(struct session *s, uint64_t time_ns)
 
 void session_close(struct session *s, enum session_end how, uint64_t time_ns)
 {
-	if (how == SESSION_LOST)
-		lose_all(s);
-	else if (how == SESSION_CLOSED || s->shut_ns)
+	if (how == SESSION_CLOSED || (how == SESSION_SERVER_DIED && s->shut_ns))
 		server_ended(s, time_ns);
-	else
+	else if (how == SESSION_SERVER_DIED)
 		fail_all(s, CALL_SERVER_CRASH, time_ns);
-	s->given_up = true;
+	give_up(s);
 }

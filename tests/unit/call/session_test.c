@@ -123,6 +123,31 @@ static void test_memory_of_a_stream(void **state)
 	assert_int_equal(__sanitizer_get_current_allocated_bytes(), before);
 }
 
+/* Of a connection that left HTTP, with a head that came in two reads, nothing is kept but the fact. */
+static void test_memory_after_an_upgrade(void **state)
+{
+	(void)state;
+	static char field[8192];
+	size_t before = __sanitizer_get_current_allocated_bytes();
+	struct session *other = session_new(server, &sink);
+	memset(field, 'x', sizeof(field));
+	session_bytes(other, SESSION_IN, span_str(REQUEST), CASE_EPOCH);
+	session_bytes(other, SESSION_OUT, span_str("HTTP/1.1 101 Go\r\nx: "), CASE_EPOCH);
+	session_bytes(other, SESSION_OUT, span_of(field, sizeof(field)), CASE_EPOCH);
+	session_bytes(other, SESSION_OUT, span_str("\r\n\r\n"), CASE_EPOCH);
+	session_bytes(other, SESSION_OUT, span_str("\x81\x01x"), CASE_EPOCH);
+	assert_int_equal(book.count, 1);
+	assert_true(book.was_lost[0]);
+	assert_true(__sanitizer_get_current_allocated_bytes() - before <= 256);
+	session_gap(other, SESSION_IN, 7, CASE_EPOCH);
+	session_gap(other, SESSION_OUT, 7, CASE_EPOCH);
+	session_eof(other, CASE_EPOCH);
+	session_fail(other, EPIPE, CASE_EPOCH);
+	session_close(other, SESSION_CLOSED, CASE_EPOCH);
+	session_free(other);
+	assert_int_equal(__sanitizer_get_current_allocated_bytes(), before);
+}
+
 static size_t most(size_t a, size_t b)
 {
 	return a > b ? a : b;
@@ -238,9 +263,13 @@ static void test_names_of_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_pipeline_limit),	TEST(test_freed_while_open),
-		TEST(test_nothing_after_close), TEST(test_memory_of_a_stream),
-		TEST(test_memory_is_bounded),	TEST(test_every_status_has_its_word),
+		TEST(test_pipeline_limit),
+		TEST(test_freed_while_open),
+		TEST(test_nothing_after_close),
+		TEST(test_memory_of_a_stream),
+		TEST(test_memory_is_bounded),
+		TEST(test_memory_after_an_upgrade),
+		TEST(test_every_status_has_its_word),
 		TEST(test_names_of_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
