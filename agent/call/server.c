@@ -10,6 +10,9 @@
 /* Models that a process served: more than any server has names for. Past it the oldest make room. */
 #define PROVEN_MODELS 1024u
 
+/* The label of what is not known. */
+#define UNKNOWN "unknown"
+
 /* A set of names by their hash; 64 bits of it stand for the name. */
 struct names {
 	uint64_t *at;
@@ -82,7 +85,7 @@ void server_free(struct server *s)
 
 const char *server_provider(const struct server *s)
 {
-	return s->provider[0] ? s->provider : "unknown";
+	return s->provider[0] ? s->provider : UNKNOWN;
 }
 
 void server_provider_label(const struct server *s, const char *model, char *to, size_t room)
@@ -125,6 +128,9 @@ void server_proved_model(struct server *s, const char *model)
 {
 	if (strcmp(s->last_model, model) == 0) /* the usual case: one model */
 		return;
+	if (strcmp(model, UNKNOWN) ==
+	    0) /* what a client wrote: it says nothing of what is served */
+		return;
 	snprintf(s->last_model, sizeof(s->last_model), "%s", model);
 	uint64_t hash = hash_of(model);
 	if (!names_have(&s->proven, hash))
@@ -134,11 +140,11 @@ void server_proved_model(struct server *s, const char *model)
 const char *server_error_model(struct server *s, const char *model)
 {
 	uint64_t hash = hash_of(model);
-	if (strcmp(model, "unknown") == 0 || names_have(&s->proven, hash) ||
+	if (strcmp(model, UNKNOWN) == 0 || names_have(&s->proven, hash) ||
 	    names_have(&s->unproven, hash))
 		return model;
 	if (s->unproven.count == s->unproven.room)
-		return "unknown";
+		return UNKNOWN;
 	names_add(&s->unproven, hash);
 	return model;
 }

@@ -74,6 +74,9 @@ static void test_models_that_were_served(void **state)
 	server_proved_model(s, "a");
 	assert_null(server_only_model(s));
 	assert_string_equal(server_last_model(s), "a");
+	/* A client may call a model so; for us it is no name. */
+	server_proved_model(s, "unknown");
+	assert_string_equal(server_last_model(s), "a");
 	server_free(s);
 }
 
