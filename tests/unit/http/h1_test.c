@@ -373,6 +373,8 @@ static void long_heads(void **state)
 		head_of(LIMIT_HEAD_BYTES + 4, firsts[i], "(!~");
 		head_of(LIMIT_HEAD_BYTES + 40, firsts[i], "(!~");
 	}
+	head_of(LIMIT_HEAD_BYTES, LIMIT_HEAD_BYTES, "(<GET />.)|");
+	head_of(LIMIT_HEAD_BYTES + 1, LIMIT_HEAD_BYTES + 1, "(!~");
 }
 
 static void huge_lengths(void **state)
