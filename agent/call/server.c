@@ -126,10 +126,8 @@ const char *server_only_model(const struct server *s)
 
 void server_proved_model(struct server *s, const char *model)
 {
-	if (strcmp(s->last_model, model) == 0) /* the usual case: one model */
-		return;
-	if (strcmp(model, UNKNOWN) ==
-	    0) /* what a client wrote: it says nothing of what is served */
+	/* The usual case: one model. And what a client calls unknown says nothing of what is served. */
+	if (strcmp(s->last_model, model) == 0 || strcmp(model, UNKNOWN) == 0)
 		return;
 	snprintf(s->last_model, sizeof(s->last_model), "%s", model);
 	uint64_t hash = hash_of(model);
