@@ -8,7 +8,8 @@
  *   HTTP_END    complete
  * A response with status 1xx (101 apart) gives BEGIN, HEAD and END and is followed by another
  * response to the same request. After HTTP_UPGRADE (101, or a 2xx to CONNECT) and HTTP_LOST nothing
- * of the message follows. HTTP_LOST comes between messages where what was told as one was none (h1.h).
+ * of the message follows. HTTP_LOST also comes between messages: what was told as one was none (see
+ * h1_gap).
  */
 #ifndef HTTP_EVENT_H
 #define HTTP_EVENT_H

@@ -119,112 +119,12 @@ static void line_ends_and_white_space(void **state)
 		      "(<POST />{hi}.)|");
 }
 
-/* ---- what two readers could take for different things ------------------------------------------- */
-
-static void request_is_bad(const char *fields)
-{
-	char in[512];
-	snprintf(in, sizeof(in), "POST / HTTP/1.1\r\n%s\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-		 fields);
-	requests_give(in, "(!~");
-}
-
-static void response_is_bad(const char *fields)
-{
-	char in[512];
-	snprintf(in, sizeof(in), "HTTP/1.1 200 OK\r\n%s\r\n\r\n0\r\n\r\n", fields);
-	responses_give("G", in, "(!~");
-}
-
-static const char *const ambiguous[] = {
-	"Content-Length: 5\r\nTransfer-Encoding: chunked",
-	"Transfer-Encoding: chunked\r\nContent-Length: 5",
-	"Content-Length: 5\r\nContent-Length: 6",
-	"Content-Length: 5, 6",
-	"Content-Length: 5,",
-	"Content-Length: ",
-	"Content-Length: +5",
-	"Content-Length: -5",
-	"Content-Length: 0x5",
-	"Content-Length: 5 5",
-	"Content-Length: 5\r\n 5",
-	"Content-Length: 5;x",
-	"Content-Length: \"5\"",
-	"Content-Length: 1e1",
-	"Content-Length: 9223372036854775808000",
-	"Content-Length: 18446744073709551621", /* 2^64 + 5 */
-	"Content-Length : 5",
-	" Content-Length: 5",
-	"Content-Length\t: 5",
-	"Content-Length: 5\r",
-	"Content-Length: \r5",
-	"Content-Length\r: 5",
-	"X: a\rContent-Length: 5",
-	"X: a\r\r\nContent-Length: 5",
-	"Transfer-Encoding: chunked, gzip",
-	"Transfer-Encoding: chunked, identity",
-	"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip",
-	"Transfer-Encoding: chunked, chunked",
-	"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-	"Transfer-Encoding: chunked;x=1",
-	"Transfer-Encoding: \"chunked\"",
-	"Transfer-Encoding: [chunked]",
-	"Transfer-Encoding: \vchunked",
-	"Transfer-Encoding: chunked\x7f",
-	"Transfer-Encoding : chunked",
-	" Transfer-Encoding: chunked",
-	"X: a\rTransfer-Encoding: chunked",
-	"No colon",
-	": no name",
-	"Na me: x",
-	"N\xc3\xa4me: x",
-};
-
-/* Not for responses: there the body runs to the end of the connection (RFC 9112 6.3, item 4). */
-static const char *const ambiguous_requests[] = {
-	"Transfer-Encoding: identity", "Transfer-Encoding: gzip",      "Transfer-Encoding: ",
-	"Transfer-Encoding: xchunked", "Transfer-Encoding: chunked-x",
-};
-
-static void smuggling(void **state)
+/* llhttp, h11 and cpp-httplib all decode it; RFC 9112 6.1 calls it faulty. */
+static void chunks_of_http_1_0(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(ambiguous) / sizeof(ambiguous[0]); i++) {
-		request_is_bad(ambiguous[i]);
-		response_is_bad(ambiguous[i]);
-	}
-	for (size_t i = 0; i < sizeof(ambiguous_requests) / sizeof(ambiguous_requests[0]); i++)
-		request_is_bad(ambiguous_requests[i]);
-}
-
-static void nul_in_a_field(void **state)
-{
-	(void)state;
-	static const char in[] = "POST / HTTP/1.1\r\nContent-Length: 5\0\r\n\r\nhello";
-	side = H1_REQUESTS;
-	pieces_give(&subject, span_of(in, sizeof(in) - 1), "(!~");
-}
-
-/* What looks alike and is plain. */
-static void unambiguous(void **state)
-{
-	(void)state;
-	requests_give("POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
-		      "(<POST />{hi}.)|");
-	requests_give("POST / HTTP/1.1\r\nContent-Length: 2, 2 ,02\r\n\r\nhi", "(<POST />{hi}.)|");
-	requests_give("POST / HTTP/1.1\r\nTRANSFER-ENCODING: CHUNKED\r\n\r\n0\r\n\r\n",
-		      "(<POST />.)|");
-	requests_give("POST / HTTP/1.1\r\nTransfer-Encoding: , chunked ,\r\n\r\n0\r\n\r\n",
-		      "(<POST />.)|");
-	requests_give("POST / HTTP/1.1\r\nTransfer-Encoding: gzip;q=1, chunked\r\n\r\n0\r\n\r\n",
-		      "(<POST />.)|");
-	requests_give("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n"
-		      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		      "(<POST />.)|");
 	requests_give("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		      "(<POST />.)|");
-	requests_give("POST / HTTP/1.1\r\nX-Content-Length: 9\r\nContent-Length: 1\r\n\r\na",
-		      "(<POST />{a}.)|");
 }
 
 static void start_lines(void **state)
@@ -397,9 +297,7 @@ int main(void)
 		cmocka_unit_test(pipelining),
 		cmocka_unit_test(empty_lines_before_a_message),
 		cmocka_unit_test(line_ends_and_white_space),
-		cmocka_unit_test(smuggling),
-		cmocka_unit_test(nul_in_a_field),
-		cmocka_unit_test(unambiguous),
+		cmocka_unit_test(chunks_of_http_1_0),
 		cmocka_unit_test(start_lines),
 		cmocka_unit_test(bodies_of_responses),
 		cmocka_unit_test(responses_without_body),
