@@ -7,7 +7,8 @@
  *     |                  PASSED (HTTP_UPGRADE)        HUNT: pieces are dropped until one starts like a
  *     +-----------------------------------------------  message (HTTP_LOST was told if one had begun)
  *
- *   anything that cannot be HTTP: BAD, for good
+ *   anything that cannot be HTTP: BAD, for good; what the hunt found is HUNT again (HTTP_LOST) until a
+ *   second head has followed it
  */
 #include "agent/http/h1.h"
 
