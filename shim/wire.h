@@ -140,7 +140,8 @@ struct wire_lane {
 	/*  80 */ uint64_t dropped_controls; /* those of them that were not IN or OUT */
 	/*  88 */ uint8_t reserved1[40];
 	/* 128 */ uint64_t tail; /* agent stores, shim reads */
-	/* 136 */ uint64_t read; /* agent's own: records before it were read, tail is on its way there */
+	/* 136 */ uint64_t
+		read; /* agent's own: records before it were read, tail is on its way there */
 	/* 144 */ uint8_t reserved2[48];
 	/* 192 */ uint8_t reserved3[64];
 };
