@@ -6,15 +6,16 @@
  *   queue:  1        1          1, 2                2
  *
  * After a loss nobody can say how many messages went with it. Where it broke responses, everything that
- * waits is lost. Where it broke requests, those before it are still answered in their order:
+ * waits is lost. Where requests are missing, the one behind the hole is doubtful while a response is
+ * under way or due: it is followed, and given up as lost when its place in the queue has its turn.
+ * Pairing starts anew with a request that begins while nothing is waited for.
  *
- *   in:   [request 1][~ lost ~][request 3]                     [request 4]
- *   out:                                   [1][2 ....][3 ....]             [4 ....]
- *   queue:  1         1, ?      1, ?, ?3                         4
+ *   in:   [~ lost ~][request 2][request 3]
+ *   out:                                  [1 .. that, or 2?
+ *   queue:            ?, 2?      ?, 2?, 3?
  *
- * Request 3 is doubtful: its response may be this one or that one, so it is followed and given up as
- * lost when its place in the queue has its turn. Pairing starts anew with a request that begins while
- * nothing is waited for: its response is the next one.
+ * That holds for a client that waits for its responses. One that does not (a response begins while two
+ * requests wait) is given up at a loss: what is missing may be more than one request.
  *
  * How a connection ended is known when it is closed, not before: a half-close (EOF) is legal, and bytes
  * that were lost before a shutdown of the server's side show in the offset of the close alone.
@@ -56,6 +57,7 @@ struct session {
 	bool requests_bad; /* what the client sends is no HTTP (any more) */
 	bool unsure;	   /* after a loss: see above */
 	bool blind;	   /* no request began since a loss */
+	bool pipelines;	   /* the client does not wait for its responses */
 	bool bridging;	   /* bytes are missing: what ends now did so some time before */
 	bool given_up;	   /* nothing is looked at any more */
 };
@@ -134,26 +136,31 @@ static struct exchange *push(struct session *s)
 	return e;
 }
 
+/* Bytes are missing that belong to no body that goes on. */
+static void lost(struct session *s)
+{
+	s->unsure = s->blind = true;
+	if (s->pipelines)
+		give_up(s);
+}
+
 static void responses_lost(struct session *s)
 {
 	lose_all(s);
-	s->unsure = s->blind = true;
+	lost(s);
 	s->response_open = false;
-	s->unasked_ns = 0;
 }
 
 /* The request that was being read is broken; it will be answered nevertheless. */
 static void request_lost(struct session *s)
 {
 	struct exchange *e = s->reading;
-	s->unsure = s->blind = true;
 	s->reading = NULL;
-	if (!e)
-		return;
-	e->doubtful = true;
-	if (e->inference)
+	if (e && e->inference) {
 		inference_lose(e->inference);
-	e->inference = NULL;
+		e->inference = NULL;
+	}
+	lost(s);
 }
 
 /* Whole requests are missing: at least one response is due, unless it was seen. If bytes were missing
@@ -161,9 +168,9 @@ static void request_lost(struct session *s)
 static void requests_lost(struct session *s)
 {
 	bool due = !s->unasked_ns && !s->blind;
-	s->unsure = s->blind = true;
+	lost(s);
 	s->unasked_ns = 0;
-	if (due)
+	if (due && !s->given_up)
 		push(s);
 }
 
@@ -276,15 +283,25 @@ static void response_end(struct session *s, uint64_t time_ns)
 		inference_complete(call, time_ns);
 }
 
+static void response_begins(struct session *s, uint64_t time_ns)
+{
+	s->response_open = true;
+	s->answering = s->first;
+	if (!s->first && !s->unasked_ns)
+		s->unasked_ns = time_ns;
+	if (s->waiting < 2)
+		return;
+	s->pipelines = true;
+	if (s->unsure)
+		give_up(s);
+}
+
 static void response_event(struct session *s, const struct http_event *ev, uint64_t time_ns)
 {
 	struct inference *call = answered_call(s);
 	switch (ev->type) {
 	case HTTP_BEGIN:
-		s->response_open = true;
-		s->answering = s->first;
-		if (!s->first && !s->unasked_ns)
-			s->unasked_ns = time_ns;
+		response_begins(s, time_ns);
 		break;
 	case HTTP_HEAD:
 		response_head(s, &ev->head, time_ns);

@@ -12,6 +12,7 @@
  *	22 eof | shut | fail EPIPE | close | died | lost | gap in 500 | gap out 500
  *	23 open                             a further connection; the first is there at the beginning
  *	lossless                            what it shows cannot be told when bytes are missing
+ *	pipelines                           the client is not followed further after a loss
  *
  * The lines of a piece begin with a tab and are put together without a line end. Escapes: \r \n \t \\
  * \xHH, \L (the bytes behind the first blank line of the piece), \{N TEXT} (TEXT, N times).
@@ -50,7 +51,7 @@ struct case_event {
 struct call_case {
 	char program[64], provider[64], arguments[256];
 	size_t arguments_len;
-	bool lossless;
+	bool lossless, pipelines;
 	struct case_event events[CASE_EVENTS];
 	size_t count;
 };
@@ -183,6 +184,8 @@ static inline void case_take_line(struct call_case *c, const char *line)
 			*p = *p == ' ' ? '\0' : *p;
 	} else if (strcmp(line, "lossless\n") == 0) {
 		c->lossless = true;
+	} else if (strcmp(line, "pipelines\n") == 0) {
+		c->pipelines = true;
 	} else {
 		assert_true(line[0] == '#' || line[0] == '\n' ||
 			    sscanf(line, "program %63s", c->program) == 1 ||

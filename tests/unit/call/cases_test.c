@@ -320,7 +320,7 @@ static bool goes_on(void)
 
 static void check_losses(void)
 {
-	bool on = goes_on();
+	bool on = !now.pipelines && goes_on();
 	for (size_t i = 0; i < now.count && !now.lossless; i++) {
 		if (now.events[i].kind != CASE_BYTES)
 			continue;
