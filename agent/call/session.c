@@ -167,11 +167,9 @@ static void request_lost(struct session *s)
  * since the last request already, it may be that one again, or its response may have been lost too. */
 static void requests_lost(struct session *s)
 {
-	bool due = !s->unasked_ns && !s->blind;
-	lost(s);
-	s->unasked_ns = 0;
-	if (due && !s->given_up)
+	if (!s->unasked_ns && !s->blind)
 		push(s);
+	lost(s);
 }
 
 void session_free(struct session *s)

@@ -107,6 +107,7 @@ static inline json_t *book_json(const struct call *c, bool lost)
 	book_time(o, "received", c->received_ns);
 	book_number(o, "request_bytes", true, c->request_bytes);
 	if (lost) {
+		book_time(o, "first_token", c->first_token_ns);
 		book_text(o, "end", "lost");
 		return o;
 	}
