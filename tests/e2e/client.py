@@ -208,8 +208,8 @@ class Connection:
                 sock.sendall(part)
             except ssl.SSLEOFError:
                 # llama-server closes a TLS connection now and then, watched or not, and only a write
-                # finds out. Nothing was read of the request.
-                if n or not tries:
+                # finds out. A request that was not whole and got no answer is no call.
+                if not tries:
                     raise
                 self.close()
                 return self.send(parts, pause, tries - 1)
