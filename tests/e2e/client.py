@@ -206,10 +206,10 @@ class Connection:
             response.sent_ns = now()
             try:
                 sock.sendall(part)
-            except ssl.SSLEOFError:
+            except (ssl.SSLEOFError, ConnectionError):
                 # llama-server closes a TLS connection now and then, watched or not, and only a write
                 # finds out. A request that was not whole and got no answer is no call.
-                if not tries:
+                if not tries or not isinstance(self.address, Tls):
                     raise
                 self.close()
                 return self.send(parts, pause, tries - 1)
