@@ -11,8 +11,6 @@
  * is given up, its calls end as lost. */
 #define LIMIT_PIPELINE 64u
 
-/* body: one SSE event's data. Longer data is scanned as it passes; it is never kept whole. */
-#define LIMIT_SSE_FIELD_BYTES 256u
 /* body: a value that is wanted from a JSON document (a model's name, an error's type). Longer: cut. */
 #define LIMIT_JSON_TEXT_BYTES 256u
 /* body: nesting that is checked bracket by bracket; deeper levels are only counted. */

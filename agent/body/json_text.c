@@ -10,6 +10,8 @@
  */
 #include "agent/body/json_text.h"
 
+#include "agent/base/hex.h"
+
 enum json_escape { ESC_NONE, ESC_BACKSLASH, ESC_HEX_4, ESC_HEX_3, ESC_HEX_2, ESC_HEX_1 };
 
 #define REPLACEMENT 0xfffdu
@@ -91,14 +93,6 @@ static void take_code(struct json_text *t)
 		keep_code(t, low ? REPLACEMENT : c);
 }
 
-static int hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool take_letter(struct json_text *t, uint8_t c)
 {
 	static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -118,7 +112,7 @@ static bool take_letter(struct json_text *t, uint8_t c)
 
 static bool take_digit(struct json_text *t, uint8_t c)
 {
-	int digit = hex(c);
+	int digit = hex_digit(c);
 	if (digit < 0)
 		return false;
 	t->code = (uint16_t)(t->code << 4 | digit);

@@ -6,6 +6,8 @@
  */
 #include "agent/call/endpoint.h"
 
+#include "agent/base/hex.h"
+
 /* Longer targets are matched by their last bytes. */
 #define PATH_ROOM 256u
 
@@ -44,14 +46,6 @@ struct span endpoint_path(struct span target)
 	return target;
 }
 
-static int hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Undoes percent-encoding (RFC 3986 2.1), of the path's end if it is long. */
 static struct span decoded(struct span path, uint8_t *room)
 {
@@ -61,8 +55,8 @@ static struct span decoded(struct span path, uint8_t *room)
 	for (size_t i = 0; i < path.len; i++) {
 		int high = -1, low = -1;
 		if (path.at[i] == '%' && path.len - i > 2) {
-			high = hex(path.at[i + 1]);
-			low = hex(path.at[i + 2]);
+			high = hex_digit(path.at[i + 1]);
+			low = hex_digit(path.at[i + 2]);
 		}
 		if (high >= 0 && low >= 0) {
 			room[n++] = (uint8_t)(high << 4 | low);

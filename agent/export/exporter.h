@@ -1,7 +1,7 @@
 /*
  * exporter.h - the thread that owns libcurl and sends snapshots; and nothing of it is waited for.
  *
- * The draining thread hands over a batch when exporter_wants says so (every interval) and goes on.
+ * The draining thread hands over a batch every interval and goes on.
  * One request is under way at a time; after a failure the newest batch is sent, never a queue of
  * stale ones (cumulative temporality).
  */

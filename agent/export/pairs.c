@@ -1,5 +1,7 @@
 #include "agent/export/pairs.h"
 
+#include "agent/base/hex.h"
+
 #include "agent/export/environment.h"
 
 #include <errno.h>
@@ -28,14 +30,6 @@ int pairs_next(struct span *rest, struct span *key, struct span *value)
 		return key->len ? 1 : -EINVAL;
 	}
 	return 0;
-}
-
-static int hex_digit(uint8_t b)
-{
-	if (b >= '0' && b <= '9')
-		return b - '0';
-	b |= 0x20;
-	return b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
 }
 
 /* The byte at the start of `raw`, decoded and dropped; -1 if that is no encoding. */

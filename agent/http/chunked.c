@@ -12,6 +12,8 @@
  */
 #include "agent/http/chunked.h"
 
+#include "agent/base/hex.h"
+
 #include "agent/http/token.h"
 
 /* A size line longer than this, or trailers, carry no body's news (hyper stops at 16 KiB, too). */
@@ -22,14 +24,6 @@
 void chunked_init(struct chunked *c)
 {
 	*c = (struct chunked){.state = CHUNKED_SIZE};
-}
-
-static int hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The line of a chunk's size has ended. */
@@ -66,7 +60,7 @@ static bool take_size_end(struct chunked *c, uint8_t byte)
 
 static bool take_size(struct chunked *c, uint8_t byte)
 {
-	int digit = hex(byte);
+	int digit = hex_digit(byte);
 	if (digit < 0)
 		return c->digits && take_size_end(c, byte);
 	c->left = c->left << 4 | (unsigned)digit;
