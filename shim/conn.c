@@ -148,6 +148,8 @@ void conn_accepted(int fd)
 	struct conn_id id = {(uint32_t)fd, slot->generation + 1};
 	slot->in_bytes = slot->out_bytes = 0;
 	slot->kind = CONN_NEW;
+	slot->turns = slot->has_object = 0;
+	slot->writes = 0;
 	slot->home = id.home;
 	slot->home_generation = slot->generation = id.generation;
 	__atomic_store_n(&slot->holders, 1, __ATOMIC_RELEASE);

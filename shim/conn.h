@@ -50,7 +50,10 @@ struct conn_slot {
 	uint32_t generation; /* of the connection whose home this is; counts up */
 	uint32_t holders;    /* descriptors that stand for it; 0 = ended */
 	uint32_t kind;	     /* enum conn_kind */
-	uint32_t reserved;
+	/* Of CONN_TLS, to tell a handshake from what follows it; advisory, they stick at their ends. */
+	uint8_t turns;	    /* runs of reads and of writes, in turn: odd = the client spoke last */
+	uint8_t has_object; /* a library whose plain text we see has it */
+	uint16_t writes;
 	uint64_t in_bytes; /* moved so far, recorded or not */
 	uint64_t out_bytes;
 };

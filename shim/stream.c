@@ -4,7 +4,8 @@
  *                            |
  *                            +--> a TLS record: TLS, its bytes are not copied
  *                            |      +--> plain text "GET ": TLS_HTTP -----------------> closed
- *                            |      +--> closed: OPAQUE is told, it was encrypted and not seen
+ *                            |      +--> ciphertext beyond a handshake: OPAQUE is told, and the
+ *                            |           connection is forgotten
  *                            +--> anything else, or the server speaks first: OPAQUE is told, and the
  *                                 connection is forgotten
  *
@@ -52,9 +53,56 @@ static void set_kind(struct conn_id id, enum conn_kind kind)
 	__atomic_store_n(&conn_slots[id.home].kind, kind, __ATOMIC_RELAXED);
 }
 
+/* ---- is ciphertext more than a handshake? ------------------------------------------------------- */
+
+/*
+ * A full handshake takes the server two turns of writing, three after a HelloRetryRequest (RFC 8446 2
+ * and 4.1.4; RFC 5246 7.3), and few writes. In a fourth it answers; who saw the answer's plain text saw
+ * that of the request before. A client that waits for nobody sends the request with the end of the
+ * handshake: then the answer is in the second turn.
+ *
+ *	ClientHello | ServerHello ... | Finished | NewSessionTicket | request | response | ...
+ *	   turns 1  |        2        |    3     |        4         |    5    |    6     |
+ */
+#define TURNS_MAY_HAVE_ANSWERED	 4
+#define TURNS_HAVE_ANSWERED	 8
+#define WRITES_OF_HANDSHAKE_MOST 64 /* more, in whatever turn, are a response that is streamed */
+
+static void count_turn(struct conn_id id, bool out)
+{
+	struct conn_slot *home = &conn_slots[id.home];
+	uint8_t turns = __atomic_load_n(&home->turns, __ATOMIC_RELAXED);
+	uint16_t writes = __atomic_load_n(&home->writes, __ATOMIC_RELAXED);
+	if ((turns % 2 == 1) == out && turns < TURNS_HAVE_ANSWERED)
+		__atomic_store_n(&home->turns, turns + 1, __ATOMIC_RELAXED);
+	if (out && writes <= WRITES_OF_HANDSHAKE_MOST)
+		__atomic_store_n(&home->writes, writes + 1, __ATOMIC_RELAXED);
+}
+
+static bool has_answered(struct conn_id id, uint8_t turns)
+{
+	const struct conn_slot *home = &conn_slots[id.home];
+	return __atomic_load_n(&home->turns, __ATOMIC_RELAXED) >= turns ||
+	       __atomic_load_n(&home->writes, __ATOMIC_RELAXED) > WRITES_OF_HANDSHAKE_MOST;
+}
+
+void stream_has_object(struct conn_id id)
+{
+	__atomic_store_n(&conn_slots[id.home].has_object, 1, __ATOMIC_RELAXED);
+}
+
+/* Of a TLS connection without plain text that ends: was there any? Where a library of ours has it, a
+ * mere handshake (a load balancer's health check) is no loss. */
+static bool was_encrypted(struct conn_id id)
+{
+	bool ours = __atomic_load_n(&conn_slots[id.home].has_object, __ATOMIC_RELAXED);
+	return kind_of(id) == CONN_TLS &&
+	       has_answered(id, ours ? TURNS_HAVE_ANSWERED : TURNS_MAY_HAVE_ANSWERED);
+}
+
 void stream_closed(struct conn_id id)
 {
-	if (kind_of(id) == CONN_TLS)
+	if (was_encrypted(id))
 		put_control(WIRE_OPAQUE, id, WIRE_OPAQUE_TLS, 0);
 	else
 		put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
@@ -117,6 +165,7 @@ static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 	}
 	if (byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03)) {
 		set_kind(id, CONN_TLS);
+		count_turn(id, false);
 		tls_hello_read(id, iov, moved);
 	} else {
 		give_up(id, WIRE_OPAQUE_OTHER);
@@ -143,11 +192,20 @@ static void note_failure(struct conn_id id)
 	}
 }
 
+/* Bytes of a TLS connection whose plain text was not seen so far. */
+static void ciphertext_moved(struct conn_id id, bool out)
+{
+	count_turn(id, out);
+	if (out && has_answered(id, TURNS_HAVE_ANSWERED))
+		give_up(id, WIRE_OPAQUE_TLS);
+}
+
 static void put_data(enum wire_type type, struct stream_mark mark, const struct iovec *iov,
 		     size_t moved, uint64_t *counter)
 {
 	struct ring_note note = {
 		.type = type,
+		.info = kind_of(mark.id) == CONN_TLS_HTTP ? WIRE_TEXT_OF_TLS : 0,
 		.fd = mark.id.home,
 		.generation = mark.id.generation,
 		.time_ns = mark.time_ns,
@@ -179,6 +237,8 @@ void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t
 		if (kind == CONN_HTTP ||
 		    (kind == CONN_NEW && sort_out(mark.id, iov, (size_t)moved)))
 			put_data(WIRE_IN, mark, iov, (size_t)moved, &home->in_bytes);
+		else if (kind == CONN_TLS)
+			ciphertext_moved(mark.id, false);
 	}
 }
 
@@ -193,6 +253,8 @@ void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_
 		give_up(mark.id, WIRE_OPAQUE_OTHER); /* HTTP servers do not speak first */
 	else if (moved > 0 && kind == CONN_HTTP)
 		put_data(WIRE_OUT, mark, iov, (size_t)moved, &conn_slots[mark.id.home].out_bytes);
+	else if (moved > 0 && kind == CONN_TLS)
+		ciphertext_moved(mark.id, true);
 }
 
 /* Whether plain text of this connection is to be recorded. */
@@ -241,11 +303,14 @@ void stream_plain_shut(struct conn_id id)
 /* The next record's offset tells how many were missed. */
 static void count_unseen(struct conn_id id, ssize_t moved, uint64_t *counter)
 {
+	bool out = counter == &conn_slots[id.home].out_bytes;
 	enum conn_kind kind = kind_of(id);
 	if (moved > 0 && kind == CONN_NEW)
 		give_up(id, WIRE_OPAQUE_OTHER);
 	else if (moved > 0 && kind == CONN_HTTP)
 		__atomic_fetch_add(counter, (uint64_t)moved, __ATOMIC_RELAXED);
+	else if (moved > 0 && kind == CONN_TLS)
+		ciphertext_moved(id, out);
 	else if (moved < 0)
 		note_failure(id);
 }

@@ -36,6 +36,9 @@ void stream_plain_written(struct stream_mark mark, const void *buf, size_t moved
 void stream_plain_eof(struct conn_id id);
 void stream_plain_shut(struct conn_id id);
 
+/* A library whose plain text we see has the connection's TLS object. */
+void stream_has_object(struct conn_id id);
+
 /* Bytes that the kernel moved without showing them to the process (sendfile, splice): a gap. */
 void stream_read_unseen(struct stream_mark mark, ssize_t moved);
 void stream_written_unseen(struct stream_mark mark, ssize_t moved);

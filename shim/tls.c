@@ -1,6 +1,6 @@
 /*
  * Three small tables, of fixed size, without locks; what finds no place is not seen, and told as
- * encrypted when its connection ends.
+ * encrypted (stream.c).
  *
  *   hellos   random bytes of a ClientHello -> connection    from the first read to the BIO_write
  *   objects  BIO -> connection                              from the BIO_write
@@ -9,6 +9,7 @@
 #include "shim/tls.h"
 
 #include "shim/boot.h"
+#include "shim/stream.h"
 #include "shim/text.h"
 
 #define HELLOS	4096u  /* connections between accept and their handshake */
@@ -126,8 +127,10 @@ static void remember(const void *object, struct conn_id id)
 		if (take_place(n, object))
 			own = n;
 	}
-	if (own >= 0)
-		__atomic_store_n(&objects[own].id, packed(id), __ATOMIC_RELEASE);
+	if (own < 0)
+		return;
+	__atomic_store_n(&objects[own].id, packed(id), __ATOMIC_RELEASE);
+	stream_has_object(id);
 }
 
 void tls_forget(void *ssl)

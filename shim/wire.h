@@ -101,9 +101,14 @@ enum wire_type {
 	WIRE_OPAQUE = 9, /* not readable; nothing more follows; info = enum wire_opaque */
 };
 
+/* info of IN and OUT: the payload is plain text of a TLS connection. 0: it moved as it is. */
+#define WIRE_TEXT_OF_TLS 1u
+
 enum wire_opaque {
-	WIRE_OPAQUE_TLS = 1,   /* the first bytes are a TLS record */
-	WIRE_OPAQUE_OTHER = 2, /* neither TLS nor an HTTP method */
+	WIRE_OPAQUE_TLS =
+		1, /* it began with a TLS record, ciphertext went on, no plain text was seen */
+	WIRE_OPAQUE_OTHER =
+		2, /* neither TLS nor an HTTP method; or so the plain text of TLS began */
 };
 
 /* The first page of the file. Written by the shim before the rename, except where said. */

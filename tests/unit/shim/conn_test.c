@@ -202,6 +202,77 @@ static int fake_fd(const void *ssl)
 
 static const struct openssl library = {.SSL_get_rbio = fake_rbio, .SSL_get_fd = fake_fd};
 
+/* The client's and the server's turns of a handshake, and `more` of each. */
+static void handshake_and(int fd, unsigned more)
+{
+	reads_hello(fd, 1);
+	writes(fd, "\x16\x03\x03 server hello");
+	reads(fd, "\x14\x03\x03 finished", 0);
+	reads(fd, "\x17\x03\x03 finished", 0);
+	writes(fd, "\x17\x03\x03 ticket");
+	writes(fd, "\x17\x03\x03 ticket");
+	for (unsigned i = 0; i < more; i++) {
+		reads(fd, "\x17\x03\x03 request", 0);
+		writes(fd, "\x17\x03\x03 response");
+	}
+}
+
+static void test_ciphertext_that_goes_on_is_told_while_it_does(void **state)
+{
+	(void)state;
+	conn_accepted(9);
+	handshake_and(9, 1);
+	assert_string_equal(records(), "open 9.1");
+	reads(9, "\x17\x03\x03 request", 0);
+	assert_string_equal(records(), "");
+	writes(9, "\x17\x03\x03 response");
+	assert_string_equal(records(), "opaque 9.1 (1)");
+	assert_false(conn_watched(9));
+	conn_closing(9);
+	assert_string_equal(records(), "");
+	/* One response, streamed. */
+	conn_accepted(9);
+	handshake_and(9, 0);
+	for (unsigned i = 0; i < 60; i++)
+		writes(9, "\x17\x03\x03 event");
+	assert_string_equal(records(), "open 9.2");
+	for (unsigned i = 0; i < 10; i++)
+		writes(9, "\x17\x03\x03 event");
+	assert_string_equal(records(), "opaque 9.2 (1)");
+}
+
+static void test_a_handshake_alone_is_no_ciphertext_that_was_missed(void **state)
+{
+	(void)state;
+	/* It failed. */
+	conn_accepted(9);
+	reads_hello(9, 1);
+	writes(9, "\x16\x03\x03 server hello");
+	reads(9, "\x15\x03\x03 alert", 0);
+	conn_closing(9);
+	assert_string_equal(records(), "open 9.1, close 9.1");
+	/* It went well, and a library of ours has it: nothing was said. */
+	char bio;
+	void *ssl[2] = {&bio, (void *)(intptr_t)-1};
+	conn_accepted(9);
+	handshake_and(9, 0);
+	tls_hello_written(&bio, hello(1), 64);
+	conn_closing(9);
+	assert_string_equal(records(), "open 9.2, close 9.2");
+	/* Nobody has it: the request may have come with the end of the handshake. */
+	conn_accepted(9);
+	handshake_and(9, 0);
+	conn_closing(9);
+	assert_string_equal(records(), "open 9.3, opaque 9.3 (1)");
+	/* An object on the socket that is asked before the first byte came. */
+	ssl[1] = (void *)(intptr_t)9;
+	conn_accepted(9);
+	tls_conn(&library, ssl);
+	handshake_and(9, 0);
+	conn_closing(9);
+	assert_string_equal(records(), "open 9.4, close 9.4");
+}
+
 static struct stream_mark plain(void *ssl)
 {
 	return (struct stream_mark){.id = tls_conn(&library, ssl), .time_ns = 5};
@@ -235,8 +306,9 @@ static void test_memory_bios_are_told_apart_by_their_hellos(void **state)
 	plain_out(one, "HTTP/1.1 1");
 	stream_plain_shut(tls_conn(&library, one));
 	stream_plain_eof(tls_conn(&library, two));
-	assert_string_equal(records(), "open 5.1, open 6.1, in 6.1 @0 GET /2, in 5.1 @0 GET /1, "
-				       "out 6.1 @0 HTTP/1.1 2, out 5.1 @0 HTTP/1.1 1, "
+	assert_string_equal(records(), "open 5.1, open 6.1, in 6.1 @0 GET /2 (1), "
+				       "in 5.1 @0 GET /1 (1), out 6.1 @0 HTTP/1.1 2 (1), "
+				       "out 5.1 @0 HTTP/1.1 1 (1), "
 				       "shut 5.1 (1), eof 6.1");
 	conn_closing(5);
 	assert_string_equal(records(), "close 5.1");
@@ -254,7 +326,7 @@ static void test_a_tls_object_on_a_socket_says_which(void **state)
 	reads_hello(7, 1);
 	plain_in(ssl, "POST /");
 	plain_in(outbound, "HTTP/1.1 200 of a server we asked");
-	assert_string_equal(records(), "open 7.1, in 7.1 @0 POST /");
+	assert_string_equal(records(), "open 7.1, in 7.1 @0 POST / (1)");
 	tls_forget(ssl);
 	conn_closing(7);
 	records();
@@ -262,7 +334,7 @@ static void test_a_tls_object_on_a_socket_says_which(void **state)
 	conn_accepted(7);
 	reads_hello(7, 3);
 	plain_in(ssl, "GET /");
-	assert_string_equal(records(), "open 7.2, in 7.2 @0 GET /");
+	assert_string_equal(records(), "open 7.2, in 7.2 @0 GET / (1)");
 }
 
 static void test_plain_text_that_is_not_http_is_left_alone(void **state)
@@ -421,6 +493,8 @@ int main(void)
 		TEST(test_accept_on_a_live_descriptor_is_the_close_nobody_saw),
 		TEST(test_what_is_not_http_is_told_once_and_left_alone),
 		TEST(test_ciphertext_is_not_copied_and_told_when_nobody_saw_through_it),
+		TEST(test_ciphertext_that_goes_on_is_told_while_it_does),
+		TEST(test_a_handshake_alone_is_no_ciphertext_that_was_missed),
 		TEST(test_memory_bios_are_told_apart_by_their_hellos),
 		TEST(test_a_tls_object_on_a_socket_says_which),
 		TEST(test_plain_text_that_is_not_http_is_left_alone),
