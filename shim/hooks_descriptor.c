@@ -40,9 +40,10 @@ HOOK(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags))
 
 HOOK_WATCHED(int, shutdown, (int fd, int how), (fd, how))
 {
+	struct stream_mark mark = stream_before_write(fd);
 	int result = shim_real.shutdown(fd, how);
 	if (result == 0)
-		stream_shut(fd, how);
+		stream_shut(mark, how);
 	return result;
 }
 

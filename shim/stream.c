@@ -20,17 +20,23 @@
 
 #include <errno.h>
 
-static void put_control(enum wire_type type, struct conn_id id, unsigned info, uint64_t offset)
+static void put_control_at(uint64_t time_ns, enum wire_type type, struct conn_id id, unsigned info,
+			   uint64_t offset)
 {
 	struct ring_note note = {
 		.type = type,
 		.info = (uint16_t)info,
 		.fd = id.home,
 		.generation = id.generation,
-		.time_ns = boot_now_ns(),
+		.time_ns = time_ns,
 		.offset = offset,
 	};
 	ring_put_control(&boot_ring, &note);
+}
+
+static void put_control(enum wire_type type, struct conn_id id, unsigned info, uint64_t offset)
+{
+	put_control_at(boot_now_ns(), type, id, info, offset);
 }
 
 static uint64_t bytes_so_far(const uint64_t *counter)
@@ -108,11 +114,10 @@ void stream_closed(struct conn_id id)
 		put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
 }
 
-void stream_shut(int fd, int how)
+void stream_shut(struct stream_mark mark, int how)
 {
-	struct conn_id id = conn_of(fd);
-	if (conn_lives(id))
-		put_control(WIRE_SHUT, id, (unsigned)how, 0);
+	if (conn_lives(mark.id))
+		put_control_at(mark.time_ns, WIRE_SHUT, mark.id, (unsigned)how, 0);
 }
 
 struct stream_mark stream_before_read(int fd)

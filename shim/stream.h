@@ -16,7 +16,8 @@
 /* What a hook remembers of a watched connection across the real call. */
 struct stream_mark {
 	struct conn_id id;
-	uint64_t time_ns; /* of a write: before the call */
+	uint64_t
+		time_ns; /* of a write or a shutdown: before the call, which the peer sees at once */
 };
 
 /* Before the real call on a watched descriptor. */
@@ -45,8 +46,8 @@ void stream_written_unseen(struct stream_mark mark, ssize_t moved);
 
 void stream_opened(struct conn_id id);
 void stream_closed(struct conn_id id);
-/* shutdown(fd, how) succeeded on a watched descriptor. */
-void stream_shut(int fd, int how);
+/* shutdown(2) succeeded; `mark` is of stream_before_write. */
+void stream_shut(struct stream_mark mark, int how);
 
 #pragma GCC visibility pop
 

@@ -31,6 +31,7 @@ class Response:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    wire: bytes = b""  # all of it as it came: heads, chunk sizes, body
     complete: bool = False  # to its last byte, as its framing says
     closes: bool = False  # no further request on this connection
     send_ns: int = 0  # before the first byte of the request was sent
@@ -64,6 +65,7 @@ class Reader:
             data = b""
         self.r.end_ns = now()
         self.raw += data
+        self.r.wire += data
         if not data and self.state == "until close":
             self.state = "done"
         while self.step():

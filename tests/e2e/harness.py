@@ -154,6 +154,10 @@ class Run:
         return self.home / "server.out"
 
     def start(self, way: Way, endpoint: str, pass_fds: tuple[int, ...] = (), **more: str) -> "Run":
+        return self.launch(way, endpoint, pass_fds, **more).listening()
+
+    def launch(self, way: Way, endpoint: str, pass_fds: tuple[int, ...] = (), **more: str) -> "Run":
+        """Without waiting for it."""
         command, variables = way(self.server.command)
         if isinstance(self.server.address, str):
             Path(self.server.address).unlink(missing_ok=True)
@@ -175,6 +179,9 @@ class Run:
                 stderr=out,
                 pass_fds=pass_fds,
             )
+        return self
+
+    def listening(self) -> "Run":
         wait_for(f"{self.server.name} listens", self.is_ready, 60)
         return self
 

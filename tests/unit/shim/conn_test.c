@@ -41,9 +41,10 @@ bool boot_own_process(void)
 	return own_process;
 }
 
+static uint64_t now_ns;
 uint64_t boot_now_ns(void)
 {
-	return 1;
+	return now_ns;
 }
 
 void boot_count_unwatched(void)
@@ -115,7 +116,7 @@ static void test_a_connection_from_accept_to_close(void **state)
 	reads(7, " HTTP/1.1", MSG_PEEK);
 	reads(7, " HTTP/1.1", 0);
 	writes(7, "HTTP/1.1 200");
-	stream_shut(7, SHUT_WR);
+	stream_shut(stream_before_write(7), SHUT_WR);
 	stream_after_read(stream_before_read(7), NULL, 0, true, 0);
 	stream_after_read(stream_before_read(7), NULL, 0, false, 0);
 	conn_closing(7);
@@ -124,6 +125,39 @@ static void test_a_connection_from_accept_to_close(void **state)
 				       "out 7.1 @0 HTTP/1.1 200, shut 7.1 (1), eof 7.1, close 7.1");
 	conn_accepted(7);
 	assert_string_equal(records(), "open 7.2");
+}
+
+/* The time of the record that is next to be read, which is passed over. */
+static uint64_t next_time(enum wire_type type)
+{
+	struct wire_lane *lane = (struct wire_lane *)(boot_ring.map + WIRE_HEADER_BYTES);
+	struct wire_record *r = (struct wire_record *)((uint8_t *)(lane + 1) + lane->tail);
+	assert_true(lane->tail < lane->head);
+	assert_int_equal(r->type, type);
+	lane->tail += r->length;
+	return r->time_ns;
+}
+
+/* What the server does is stamped before the peer can know of it, what the client does after it. */
+static void test_which_side_of_a_call_its_stamp_is_of(void **state)
+{
+	(void)state;
+	struct iovec iov = {(void *)(uintptr_t)"GET /", 5};
+	now_ns = 1;
+	conn_accepted(7);
+	struct stream_mark mark = stream_before_read(7);
+	now_ns = 2;
+	stream_after_read(mark, &iov, 5, true, 0);
+	mark = stream_before_write(7);
+	now_ns = 3;
+	stream_after_write(mark, &iov, 5, 0);
+	mark = stream_before_write(7);
+	now_ns = 4;
+	stream_shut(mark, SHUT_WR);
+	assert_int_equal(next_time(WIRE_OPEN), 1);
+	assert_int_equal(next_time(WIRE_IN), 2);
+	assert_int_equal(next_time(WIRE_OUT), 2);
+	assert_int_equal(next_time(WIRE_SHUT), 3);
 }
 
 static void test_accept_on_a_live_descriptor_is_the_close_nobody_saw(void **state)
@@ -490,6 +524,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_connection_from_accept_to_close),
+		TEST(test_which_side_of_a_call_its_stamp_is_of),
 		TEST(test_accept_on_a_live_descriptor_is_the_close_nobody_saw),
 		TEST(test_what_is_not_http_is_told_once_and_left_alone),
 		TEST(test_ciphertext_is_not_copied_and_told_when_nobody_saw_through_it),

@@ -1,0 +1,78 @@
+"""Python's HTTP runtimes, each with the scripted answers, as they are started in production."""
+
+import sys
+from pathlib import Path
+
+import client
+import harness
+
+PYTHON = sys.executable
+SERVERS = harness.SERVERS
+
+
+def on_port(name: str, command: list[str], port: int, tls: bool = False) -> harness.Server:
+    address = client.Tls(port) if tls else port
+    return harness.Server(name, command, address, "scripted", is_scripted=True)
+
+
+def uvicorn_workers(loop: str, http: str, *more: str) -> harness.Server:
+    """Spawned workers, which get the bound socket handed over."""
+    return harness.uvicorn(loop, http, "--workers", "2", *more)
+
+
+def gunicorn(worker: str, app: str, *more: str) -> harness.Server:
+    """Workers forked from a parent that listens."""
+    port = harness.free_port()
+    command = [PYTHON, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--chdir", str(SERVERS)]
+    command += ["--worker-class", worker, "--workers", "2", "--log-level", "critical", *more, app]
+    return on_port(f"gunicorn-{worker}", command, port, "--keyfile" in more)
+
+
+def hypercorn(*more: str) -> harness.Server:
+    port = harness.free_port()
+    command = [PYTHON, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "--log-level", "CRITICAL", *more]
+    return on_port("hypercorn", [*command, f"{SERVERS}/asgi_app:app"], port, "--keyfile" in more)
+
+
+def program(file: str, *key_and_certificate: str) -> harness.Server:
+    port = harness.free_port()
+    command = [PYTHON, str(SERVERS / file), str(port), *key_and_certificate]
+    return on_port(file.removesuffix(".py"), command, port, bool(key_and_certificate))
+
+
+def tls_options(key: str, certificate: str) -> list[str]:
+    return ["--keyfile", key, "--certfile", certificate]
+
+
+def plain(name: str) -> harness.Server:
+    match name.split("/"):
+        case ["uvicorn", "workers", loop, http]:
+            return uvicorn_workers(loop, http)
+        case ["gunicorn", "uvicorn"]:
+            return gunicorn("uvicorn_worker.UvicornWorker", "asgi_app:app")
+        case ["gunicorn", "sync"]:
+            return gunicorn("sync", "wsgi_app:app")
+        case ["gunicorn", "gthread"]:
+            return gunicorn("gthread", "wsgi_app:app", "--threads", "8")
+        case ["hypercorn"]:
+            return hypercorn()
+        case [module]:
+            return program(f"{module}.py")
+    raise ValueError(name)
+
+
+def tls(name: str, folder: Path) -> harness.Server:
+    key, certificate = harness.certificate(folder)
+    match name.split("/"):
+        case ["uvicorn", "workers", loop, http]:
+            server = uvicorn_workers(loop, http, "--ssl-keyfile", key, "--ssl-certfile", certificate)
+            assert isinstance(server.address, int)
+            server.address = client.Tls(server.address)
+            return server
+        case ["gunicorn", "gthread"]:
+            return gunicorn("gthread", "wsgi_app:app", "--threads", "8", *tls_options(key, certificate))
+        case ["hypercorn"]:
+            return hypercorn(*tls_options(key, certificate))
+        case [module]:
+            return program(f"{module}.py", key, certificate)
+    raise ValueError(name)
