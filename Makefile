@@ -36,9 +36,14 @@ SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/so/%.o)
 # Freestanding, and no transformation into calls of memcpy or strlen: an undefined symbol would kill
 # the processes that lack it. Unwind tables, because a thread that is cancelled in a real call is
 # unwound through the hook. The frame limit is for the small stacks that hooks may run on.
-SHIM_CFLAGS := -O2 -g -fPIC -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns \
+# gcc makes calls of memset from loops even without builtins, clang does not and lacks the option.
+# On aarch64 gcc calls libgcc for atomics, which looks for the newer instructions when it is loaded.
+SHIM_CC = $(eval SHIM_CC := $(shell $(CC) --version; $(CC) -dumpmachine))$(SHIM_CC)
+SHIM_CFLAGS = -O2 -g -fPIC -ffreestanding -fno-builtin \
+	$(if $(findstring clang,$(SHIM_CC)),,-fno-tree-loop-distribute-patterns) \
+	$(if $(findstring aarch64,$(SHIM_CC)),-mno-outline-atomics -mbranch-protection=none) \
 	-fno-stack-protector -fasynchronous-unwind-tables -fcf-protection=none -fvisibility=hidden \
-	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 -Wframe-larger-than=1024 $(SHIM_ARCH_CFLAGS) $(SHIM_EXTRA)
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 -Wframe-larger-than=1024 $(SHIM_EXTRA)
 SHIM_LDFLAGS := -shared -nostdlib -Wl,-soname,libinferwire.so -Wl,--version-script=shim/shim.map \
 	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--hash-style=both \
 	-Wl,--build-id

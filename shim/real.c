@@ -19,6 +19,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if !defined(SHIM_UNIT_TEST) &&                                                                    \
+	(defined(__SSP__) || defined(__SSP_STRONG__) || defined(__SSP_ALL__))
+#error "the shim needs -fno-stack-protector last: a process without a libc has no canary to read"
+#endif
+
 /* In both libcs; weak, because a program without a libc has neither. */
 extern unsigned long getauxval(unsigned long type) __attribute__((weak));
 extern void *dlsym(void *handle, const char *name) __attribute__((weak));

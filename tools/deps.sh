@@ -38,6 +38,9 @@ procps c:ps
 util-linux c:unshare
 g++ c:g++
 cmake c:cmake
+gcc-aarch64-linux-gnu c:aarch64-linux-gnu-gcc
+libc6-dev-arm64-cross f:aarch64_libc
+qemu-user c:qemu-aarch64
 "
 
 python_venv() {
@@ -47,6 +50,9 @@ python_venv() {
 libfuzzer() {
 	ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer-* >/dev/null 2>&1 ||
 		ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer.a >/dev/null 2>&1
+}
+aarch64_libc() {
+	printf '#include <stdio.h>\n' | aarch64-linux-gnu-gcc -E - >/dev/null 2>&1
 }
 
 is_there() { # is_there PROBE
