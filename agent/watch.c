@@ -317,8 +317,22 @@ void watch_discard(struct watch *w)
 	ring_reader_discard(w->ring);
 }
 
-bool watch_export(const struct watch *w, struct export_process *to, bool last)
+static void tell_connections(struct watch *w)
 {
+	struct flow_stats s = flow_stats(w->flow);
+	const uint64_t totals[METRICS_CONN_COUNT] = {
+		[METRICS_CONN_HTTP] = s.http,
+		[METRICS_CONN_TLS] = s.tls,
+		[METRICS_CONN_ENCRYPTED] = s.encrypted,
+		[METRICS_CONN_OPAQUE] = s.opaque,
+		[METRICS_CONN_UNWATCHED] = ring_reader_unwatched(w->ring),
+	};
+	metrics_connections(w->metrics, totals, clock_real_ns());
+}
+
+bool watch_export(struct watch *w, struct export_process *to, bool last)
+{
+	tell_connections(w);
 	to->process = w->process;
 	memcpy(to->instance_id, w->instance_id, sizeof(to->instance_id));
 	to->last = last;

@@ -37,7 +37,7 @@ void watch_finish(struct watch *w);
 void watch_discard(struct watch *w);
 
 /* Fills a place of a batch. False without memory. */
-bool watch_export(const struct watch *w, struct export_process *to, bool last);
+bool watch_export(struct watch *w, struct export_process *to, bool last);
 
 struct watch_stats {
 	struct flow_stats flow;

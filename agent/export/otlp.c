@@ -49,6 +49,14 @@ static struct attributes point_attributes(struct build *b, const struct metrics_
 		return a;
 	if (in->bare)
 		return a;
+	if (in->of_connections) {
+		const struct metrics_connection_labels *c =
+			&metrics_connection_labels[l->connection];
+		attributes_add_text(&b->tree, &a, "kind", c->kind);
+		if (c->reason)
+			attributes_add_text(&b->tree, &a, "reason", c->reason);
+		return a;
+	}
 	if (l->overflow) {
 		attributes_add_bool(&b->tree, &a, "otel.metric.overflow", true);
 		return a;

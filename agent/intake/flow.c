@@ -21,6 +21,8 @@
 struct connection {
 	uint32_t generation; /* the newest that was seen; 0 = none */
 	bool open;
+	bool counted;	      /* by kind, in the stats */
+	bool unread;	      /* it ended for us, and may be open: it cannot be read */
 	void *conn;	      /* the sink's; NULL = not followed */
 	uint64_t expected[2]; /* offset of the next byte, by direction */
 };
@@ -132,10 +134,28 @@ static void take_bytes(struct flow *f, struct connection *c, const struct ring_r
 {
 	enum flow_direction d = rec->type == WIRE_IN ? FLOW_IN : FLOW_OUT;
 	f->stats.bytes += rec->payload.len;
+	if (!c->counted) {
+		c->counted = true;
+		if (rec->info & WIRE_TEXT_OF_TLS)
+			f->stats.tls++;
+		else
+			f->stats.http++;
+	}
 	if (!reach(f, c, d, rec->offset, rec->time_ns) || !rec->payload.len)
 		return;
 	c->expected[d] += rec->payload.len;
 	f->sink.bytes(c->conn, d, rec->payload, rec->time_ns);
+}
+
+/* It cannot be read: WIRE_OPAQUE. */
+static void give_up(struct flow *f, struct connection *c, const struct ring_record *rec)
+{
+	if (!c->counted && rec->info == WIRE_OPAQUE_TLS)
+		f->stats.encrypted++;
+	else if (!c->counted)
+		f->stats.opaque++;
+	end_connection(f, c, FLOW_LOST, rec->time_ns);
+	c->unread = true;
 }
 
 /* The connection that a record is about, or NULL: it is nobody's. */
@@ -146,28 +166,19 @@ static struct connection *find(struct flow *f, const struct ring_record *rec)
 		return NULL;
 	if (rec->generation > c->generation) {
 		end_connection(f, c, FLOW_LOST, rec->time_ns);
-		if (rec->type == WIRE_CLOSE || rec->type == WIRE_OPAQUE)
-			c->generation = rec->generation; /* all of it was dropped but the end */
-		else
+		*c = (struct connection){.generation = rec->generation};
+		if (rec->type == WIRE_OPAQUE)
+			give_up(f, c, rec);
+		else if (rec->type != WIRE_CLOSE) /* else all of it was dropped but the end */
 			begin(f, c, rec);
 	}
 	return c->open ? c : NULL;
-}
-
-static void count_opaque(struct flow *f, const struct ring_record *rec)
-{
-	if (rec->info == WIRE_OPAQUE_TLS)
-		f->stats.encrypted++;
-	else
-		f->stats.opaque++;
 }
 
 void flow_record(struct flow *f, const struct ring_record *rec)
 {
 	struct connection *c = find(f, rec);
 	f->stats.records++;
-	if (rec->type == WIRE_OPAQUE)
-		count_opaque(f, rec);
 	if (!c)
 		return;
 	switch ((enum wire_type)rec->type) {
@@ -192,7 +203,7 @@ void flow_record(struct flow *f, const struct ring_record *rec)
 		end_connection(f, c, FLOW_CLOSED, rec->time_ns);
 		break;
 	case WIRE_OPAQUE:
-		end_connection(f, c, FLOW_LOST, rec->time_ns);
+		give_up(f, c, rec);
 		break;
 	case WIRE_OPEN:
 	case WIRE_PAD:
@@ -207,6 +218,20 @@ void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
 		if (f->at[fd].open && !is_open(user, fd))
 			end_connection(f, &f->at[fd], FLOW_LOST, time_ns);
 	}
+}
+
+enum flow_knowledge flow_knows(const struct flow *f, uint32_t fd)
+{
+	if (fd >= f->room)
+		return FLOW_UNKNOWN_FD;
+	const struct connection *c = &f->at[fd];
+	return c->open ? FLOW_OPEN : c->unread ? FLOW_UNREAD : FLOW_UNKNOWN_FD;
+}
+
+void flow_forget_unread(struct flow *f)
+{
+	for (uint32_t fd = 0; fd < f->room; fd++)
+		f->at[fd].unread = false;
 }
 
 struct flow_stats flow_stats(const struct flow *f)

@@ -35,8 +35,12 @@ struct flow_sink {
 struct flow_stats {
 	uint64_t opened;
 	uint64_t live;
-	uint64_t encrypted; /* began with a TLS record */
-	uint64_t opaque;    /* neither TLS nor HTTP */
+	/* Connections by what their first bytes were, each in one of these; none before its first byte,
+	 * and none after a TLS handshake that nothing followed. They only grow. */
+	uint64_t http;
+	uint64_t tls;	    /* HTTP that is read as the plain text of TLS */
+	uint64_t encrypted; /* TLS without its plain text */
+	uint64_t opaque;    /* neither TLS nor HTTP; or TLS, and its plain text is no HTTP */
 	uint64_t records;
 	uint64_t bytes;
 	uint64_t gaps; /* places where bytes of a stream were missing */
@@ -53,6 +57,12 @@ void flow_record(struct flow *f, const struct ring_record *rec);
  * process is open now; connections whose descriptor is not are ended as FLOW_LOST. */
 void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
 		bool (*is_open)(void *user, uint32_t fd), void *user, uint64_t time_ns);
+
+/* Whether the connection that a descriptor stands for is one that records told of: it is open, or it
+ * was found unreadable since flow_forget_unread and nothing more is told of it. */
+enum flow_knowledge { FLOW_UNKNOWN_FD, FLOW_OPEN, FLOW_UNREAD };
+enum flow_knowledge flow_knows(const struct flow *f, uint32_t fd);
+void flow_forget_unread(struct flow *f);
 
 /* The process ended. */
 void flow_end(struct flow *f, enum flow_end how, uint64_t time_ns);

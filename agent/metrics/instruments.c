@@ -92,4 +92,24 @@ const struct metrics_instrument metrics_instruments[METRICS_COUNT] = {
 			.kind = METRICS_COUNTER,
 			.bare = true,
 		},
+	[METRICS_CONNECTIONS] =
+		{
+			.name = "inferwire.connections",
+			.unit = "{connection}",
+			.description =
+				"Inbound connections, read or not; those that were not are the "
+				"requests that are missing in the other metrics",
+			.kind = METRICS_COUNTER,
+			.of_connections = true,
+		},
+};
+
+const struct metrics_connection_labels metrics_connection_labels[METRICS_CONN_COUNT] = {
+	[METRICS_CONN_HTTP] = {"http", NULL},
+	[METRICS_CONN_TLS] = {"tls", NULL},
+	[METRICS_CONN_ENCRYPTED] = {"encrypted", "tls_without_plain_text"},
+	[METRICS_CONN_OPAQUE] = {"opaque", "not_http"},
+	[METRICS_CONN_UNSEEN] = {"unseen", "not_seen"},
+	[METRICS_CONN_UNSEEN_IO_URING] = {"unseen", "io_uring"},
+	[METRICS_CONN_UNWATCHED] = {"unwatched", "descriptor_table"},
 };

@@ -172,3 +172,15 @@ void metrics_records_dropped(struct metrics *m, uint64_t records, uint64_t now_n
 	key_of(&k, m, &none);
 	count(m, METRICS_RECORDS_DROPPED, &k, CALL_OK, (int64_t)records, now_ns);
 }
+
+void metrics_connections(struct metrics *m, const uint64_t totals[METRICS_CONN_COUNT],
+			 uint64_t now_ns)
+{
+	for (size_t i = 0; i < METRICS_CONN_COUNT; i++) {
+		if (totals[i] <= m->connections[i].total || totals[i] > INT64_MAX)
+			continue;
+		if (!m->connections[i].total)
+			m->connections[i].start_ns = now_ns;
+		m->connections[i].total = totals[i];
+	}
+}

@@ -1,5 +1,6 @@
 /*
- * metrics.h - the six inference metrics of one watched process, aggregated by attribute set.
+ * metrics.h - the six inference metrics of one watched process, aggregated by attribute set; and what
+ * there is to say about how much of it was seen.
  *
  * Not thread-safe: the draining thread records; the export thread works on snapshots it was given.
  * Attribute sets are capped at LIMIT_SERIES a metric; past that everything goes into one overflow
@@ -29,8 +30,28 @@ enum metrics_id {
 	METRICS_CALLS_ESTIMATED, /* inferwire.calls.estimated: token counts that are counted events */
 	METRICS_CALLS_LOST,	 /* inferwire.calls.lost: calls whose end was not seen */
 	METRICS_RECORDS_DROPPED, /* inferwire.records.dropped: of the ring of the process */
+	METRICS_CONNECTIONS,	 /* inferwire.connections: inbound ones, read and not read */
 	METRICS_COUNT,
 };
+
+/* Inbound connections by what became of them: the points of METRICS_CONNECTIONS. */
+enum metrics_connection {
+	METRICS_CONN_HTTP,
+	METRICS_CONN_TLS,
+	METRICS_CONN_ENCRYPTED,
+	METRICS_CONN_OPAQUE,
+	METRICS_CONN_UNSEEN,
+	METRICS_CONN_UNSEEN_IO_URING,
+	METRICS_CONN_UNWATCHED,
+	METRICS_CONN_COUNT,
+};
+
+/* Their attributes. */
+struct metrics_connection_labels {
+	const char *kind;
+	const char *reason; /* why its requests are not counted; NULL: they are */
+};
+extern const struct metrics_connection_labels metrics_connection_labels[METRICS_CONN_COUNT];
 
 /* An instrument: a row of the table that metrics.md is. */
 struct metrics_instrument {
@@ -39,6 +60,7 @@ struct metrics_instrument {
 	const char *description;
 	enum metrics_kind kind;
 	bool bare;	      /* one point without attributes */
+	bool of_connections;  /* points are of enum metrics_connection, not of calls */
 	bool has_status;      /* points carry status (and error_type on errors) */
 	const double *bounds; /* histograms: upper bounds, inclusive, ascending */
 	size_t bound_count;
@@ -48,7 +70,8 @@ extern const struct metrics_instrument metrics_instruments[METRICS_COUNT];
 /* The attribute set of a point. */
 struct metrics_labels {
 	struct call_labels call;
-	enum call_error error; /* where the instrument has_status: CALL_OK = success */
+	enum call_error error;		    /* where the instrument has_status: CALL_OK = success */
+	enum metrics_connection connection; /* where the instrument is of_connections */
 	bool overflow; /* the point that takes what is past the cap; nothing else is valid */
 };
 
@@ -75,6 +98,11 @@ void metrics_call_lost(struct metrics *m, const struct call *c, uint64_t now_ns)
 
 /* Records of the process's ring that were dropped since the last time. */
 void metrics_records_dropped(struct metrics *m, uint64_t records, uint64_t now_ns);
+
+/* Connections of the process so far. A total never goes down: a lower one is not
+ * believed, nor one that no counter can have. */
+void metrics_connections(struct metrics *m, const uint64_t totals[METRICS_CONN_COUNT],
+			 uint64_t now_ns);
 
 /* A frozen copy of all points, for another thread. */
 struct metrics_snapshot;

@@ -18,6 +18,28 @@ static size_t set_count(const struct series_set *s)
 	return s->count + s->overflowed;
 }
 
+static size_t connection_count(const struct metrics *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < METRICS_CONN_COUNT; i++)
+		n += m->connections[i].total > 0;
+	return n;
+}
+
+/* Of the kinds that there are; returns where the next point goes. */
+static size_t copy_connections(struct metrics_point *points, size_t at, const struct metrics *m)
+{
+	for (size_t i = 0; i < METRICS_CONN_COUNT; i++) {
+		if (m->connections[i].total)
+			points[at++] = (struct metrics_point){
+				.labels.connection = (enum metrics_connection)i,
+				.start_ns = m->connections[i].start_ns,
+				.value = (int64_t)m->connections[i].total,
+			};
+	}
+	return at;
+}
+
 static const struct series_point *set_point(const struct series_set *s, size_t n)
 {
 	return n < s->count ? s->points[n] : s->overflow;
@@ -42,7 +64,7 @@ static uint64_t *copy_point(struct metrics_point *to, const struct series_point 
 
 struct metrics_snapshot *metrics_snapshot(const struct metrics *m)
 {
-	size_t points = 0, buckets = 0;
+	size_t points = connection_count(m), buckets = 0;
 	for (size_t id = 0; id < METRICS_COUNT; id++) {
 		size_t n = set_count(&m->sets[id]);
 		points += n;
@@ -60,6 +82,8 @@ struct metrics_snapshot *metrics_snapshot(const struct metrics *m)
 		for (size_t n = 0; n < set_count(set); n++)
 			free_bucket = copy_point(&s->points[at++], set_point(set, n),
 						 set->bucket_count, free_bucket);
+		if (metrics_instruments[id].of_connections)
+			at = copy_connections(s->points, at, m);
 	}
 	s->first[METRICS_COUNT] = at;
 	return s;

@@ -9,6 +9,10 @@
 struct metrics {
 	struct series_set sets[METRICS_COUNT];
 	uint64_t seed; /* of the hashes */
+	struct {
+		uint64_t total; /* 0 = no point */
+		uint64_t start_ns;
+	} connections[METRICS_CONN_COUNT];
 };
 
 #endif

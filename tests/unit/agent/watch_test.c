@@ -91,6 +91,20 @@ static int64_t all_of(struct fixture *f, enum metrics_id id)
 	return sum_of(f, id, CALL_ERRORS);
 }
 
+static int64_t connections(struct fixture *f, enum metrics_connection which)
+{
+	struct export_process e = {0};
+	int64_t value = 0;
+	assert_true(watch_export(f->watch, &e, false));
+	for (size_t i = 0; i < metrics_snapshot_count(e.metrics, METRICS_CONNECTIONS); i++) {
+		struct metrics_point p = metrics_snapshot_point(e.metrics, METRICS_CONNECTIONS, i);
+		if (p.labels.connection == which)
+			value = p.value;
+	}
+	metrics_snapshot_free(e.metrics);
+	return value;
+}
+
 static void test_a_call_becomes_metrics(void **state)
 {
 	struct fixture *f = *state;
@@ -140,6 +154,32 @@ static void test_what_the_ring_lost_is_told_once(void **state)
 	drain(f);
 	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 8);
 	assert_int_equal(watch_stats(f->watch).dropped_bytes, 999);
+}
+
+static void put_opaque(struct fixture *f, uint32_t fd, uint16_t why)
+{
+	const struct ring_note note = {
+		.type = WIRE_OPAQUE, .info = why, .fd = fd, .generation = 1, .time_ns = 1};
+	ring_put_control(&f->m.producer, &note);
+}
+
+static void test_connections_are_counted_by_kind(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 8);
+	put_opaque(f, 9, WIRE_OPAQUE_TLS);
+	put_opaque(f, 11, WIRE_OPAQUE_OTHER);
+	put_opaque(f, 12, WIRE_OPAQUE_OTHER);
+	made_header(&f->m)->unwatched = 4;
+	drain(f);
+	assert_int_equal(connections(f, METRICS_CONN_HTTP), 1);
+	assert_int_equal(connections(f, METRICS_CONN_TLS), 0);
+	assert_int_equal(connections(f, METRICS_CONN_ENCRYPTED), 1);
+	assert_int_equal(connections(f, METRICS_CONN_OPAQUE), 2);
+	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 4);
+	/* What the process, which we do not trust, takes back. */
+	made_header(&f->m)->unwatched = 3;
+	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 4);
 }
 
 /* A ring in which nothing comes costs little, and hides nothing for long. */
@@ -292,6 +332,7 @@ int main(void)
 		TEST(test_a_call_becomes_metrics),
 		TEST(test_the_death_of_the_process_ends_its_calls),
 		TEST(test_what_the_ring_lost_is_told_once),
+		TEST(test_connections_are_counted_by_kind),
 		TEST(test_a_quiet_ring_is_looked_at_now_and_then),
 		TEST(test_a_broken_ring_is_an_end),
 		TEST(test_connections_whose_close_was_lost_are_looked_for),

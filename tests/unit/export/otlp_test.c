@@ -172,6 +172,31 @@ static void test_a_bare_metric_has_no_attributes(void **state)
 	export_batch_free(b);
 }
 
+static void test_connections_say_their_kind_and_why_they_are_not_read(void **state)
+{
+	(void)state;
+	struct export_batch *b = export_batch_new(1);
+	struct metrics *m = metrics_new();
+	metrics_connections(m,
+			    (uint64_t[METRICS_CONN_COUNT]){
+				    [METRICS_CONN_HTTP] = 7, [METRICS_CONN_UNSEEN_IO_URING] = 2},
+			    SAMPLE_NOW);
+	sample_process(b, 0, 1, m);
+	Otlp__MetricsRequest *r = decoded(b);
+	const Otlp__Metric *conns = metric_named(r, "inferwire.connections");
+	assert_true(conns->sum->is_monotonic);
+	assert_int_equal(conns->sum->n_data_points, 2);
+	const Otlp__NumberDataPoint *p = conns->sum->data_points[0];
+	assert_string_equal(attributes_of(p->attributes, p->n_attributes), "kind=http;");
+	assert_int_equal(p->as_int, 7);
+	p = conns->sum->data_points[1];
+	assert_string_equal(attributes_of(p->attributes, p->n_attributes),
+			    "kind=unseen;reason=io_uring;");
+	assert_int_equal(p->as_int, 2);
+	otlp__metrics_request__free_unpacked(r, NULL);
+	export_batch_free(b);
+}
+
 static void test_nothing_to_say_is_no_request(void **state)
 {
 	(void)state;
@@ -306,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_error_type_is_on_errors_only),
 		cmocka_unit_test(test_the_overflow_point_has_one_attribute),
 		cmocka_unit_test(test_a_bare_metric_has_no_attributes),
+		cmocka_unit_test(test_connections_say_their_kind_and_why_they_are_not_read),
 		cmocka_unit_test(test_nothing_to_say_is_no_request),
 		cmocka_unit_test(test_many_points_are_split_and_none_is_lost_or_said_twice),
 		cmocka_unit_test(test_the_bytes_of_a_point),

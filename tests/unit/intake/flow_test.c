@@ -303,6 +303,74 @@ static void test_what_cannot_be_read_ends_there(void **state)
 	assert_int_equal(flow_stats(fx.flow).live, 0);
 }
 
+static void expect_kinds(uint64_t http, uint64_t tls, uint64_t encrypted, uint64_t opaque)
+{
+	struct flow_stats s = flow_stats(fx.flow);
+	assert_int_equal(s.http, http);
+	assert_int_equal(s.tls, tls);
+	assert_int_equal(s.encrypted, encrypted);
+	assert_int_equal(s.opaque, opaque);
+}
+
+static void put_text(enum wire_type type, uint32_t fd, uint32_t generation, uint64_t offset,
+		     uint16_t info)
+{
+	struct ring_record rec = {.type = (uint8_t)type,
+				  .info = info,
+				  .fd = fd,
+				  .generation = generation,
+				  .offset = offset,
+				  .payload = span_str("x")};
+	flow_record(fx.flow, &rec);
+}
+
+static void test_each_connection_is_of_one_kind(void **state)
+{
+	(void)state;
+	put(WIRE_OPEN, 3, 1, 0, "");
+	put(WIRE_OPEN, 4, 1, 0, "");
+	put(WIRE_OPEN, 5, 1, 0, "");
+	put(WIRE_CLOSE, 5, 1, 0, ""); /* nothing was said */
+	expect_kinds(0, 0, 0, 0);
+	put_text(WIRE_IN, 3, 1, 0, 0);
+	put_text(WIRE_OUT, 3, 1, 0, 0);
+	put_text(WIRE_IN, 4, 1, 0, WIRE_TEXT_OF_TLS);
+	put_text(WIRE_OUT, 4, 1, 0, WIRE_TEXT_OF_TLS);
+	expect_kinds(1, 1, 0, 0);
+	put_info(WIRE_OPAQUE, 3, 1, 0, WIRE_OPAQUE_TLS); /* it was counted */
+	put_info(WIRE_OPAQUE, 3, 1, 0, WIRE_OPAQUE_TLS);
+	expect_kinds(1, 1, 0, 0);
+	put_info(WIRE_OPAQUE, 6, 2, 0, WIRE_OPAQUE_TLS); /* its OPEN was dropped */
+	put_info(WIRE_OPAQUE, 6, 2, 0, WIRE_OPAQUE_TLS);
+	put_info(WIRE_OPAQUE, 6, 1, 0, WIRE_OPAQUE_OTHER); /* late */
+	expect_kinds(1, 1, 1, 0);
+	put(WIRE_OPEN, 3, 2, 0, "");
+	put_info(WIRE_OPAQUE, 3, 2, 0, WIRE_OPAQUE_OTHER);
+	put_text(WIRE_IN, 4, 2, 0, 0);
+	expect_kinds(2, 1, 1, 1);
+	flow_end(fx.flow, FLOW_DIED, 1);
+	expect_kinds(2, 1, 1, 1);
+}
+
+static void test_what_is_known_of_a_descriptor(void **state)
+{
+	(void)state;
+	assert_int_equal(flow_knows(fx.flow, 7), FLOW_UNKNOWN_FD);
+	put(WIRE_OPEN, 7, 1, 0, "");
+	put_info(WIRE_OPAQUE, 8, 1, 0, WIRE_OPAQUE_TLS);
+	assert_int_equal(flow_knows(fx.flow, 7), FLOW_OPEN);
+	assert_int_equal(flow_knows(fx.flow, 8), FLOW_UNREAD);
+	assert_int_equal(flow_knows(fx.flow, 9), FLOW_UNKNOWN_FD);
+	assert_int_equal(flow_knows(fx.flow, UINT32_MAX), FLOW_UNKNOWN_FD);
+	put(WIRE_OPEN, 8, 2, 0, "");
+	put(WIRE_CLOSE, 8, 2, 0, "");
+	assert_int_equal(flow_knows(fx.flow, 8), FLOW_UNKNOWN_FD);
+	put_info(WIRE_OPAQUE, 7, 1, 0, WIRE_OPAQUE_OTHER);
+	assert_int_equal(flow_knows(fx.flow, 7), FLOW_UNREAD);
+	flow_forget_unread(fx.flow);
+	assert_int_equal(flow_knows(fx.flow, 7), FLOW_UNKNOWN_FD);
+}
+
 static bool is_even(void *user, uint32_t fd)
 {
 	assert_ptr_equal(user, &fx);
@@ -379,6 +447,8 @@ int main(void)
 		TEST(test_nothing_but_an_end_opens_nothing),
 		TEST(test_what_comes_late_is_nobodys),
 		TEST(test_what_cannot_be_read_ends_there),
+		TEST(test_each_connection_is_of_one_kind),
+		TEST(test_what_is_known_of_a_descriptor),
 		TEST(test_a_check_looks_at_the_open_ones_of_its_lane),
 		TEST(test_a_connection_that_is_not_followed_is_counted),
 		TEST(test_numbers_that_cannot_be),

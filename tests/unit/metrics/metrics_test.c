@@ -173,6 +173,37 @@ static void test_dropped_records_add_up_in_one_point(void **state)
 	metrics_free(m);
 }
 
+static void test_connections_only_grow_and_have_a_point_once_there_are_any(void **state)
+{
+	(void)state;
+	struct metrics *m = metrics_new();
+	metrics_connections(m, (uint64_t[METRICS_CONN_COUNT]){0}, NOW);
+	struct metrics_snapshot *s = metrics_snapshot(m);
+	assert_int_equal(metrics_snapshot_count(s, METRICS_CONNECTIONS), 0);
+	metrics_snapshot_free(s);
+	metrics_connections(m, (uint64_t[METRICS_CONN_COUNT]){[METRICS_CONN_ENCRYPTED] = 2}, NOW);
+	metrics_connections(m,
+			    (uint64_t[METRICS_CONN_COUNT]){
+				    [METRICS_CONN_TLS] = 5, [METRICS_CONN_ENCRYPTED] = 3},
+			    NOW + 1);
+	metrics_connections(m,
+			    (uint64_t[METRICS_CONN_COUNT]){
+				    [METRICS_CONN_TLS] = 4, [METRICS_CONN_UNWATCHED] = UINT64_MAX},
+			    NOW + 2);
+	s = metrics_snapshot(m);
+	metrics_free(m);
+	assert_int_equal(metrics_snapshot_count(s, METRICS_CONNECTIONS), 2);
+	struct metrics_point p = metrics_snapshot_point(s, METRICS_CONNECTIONS, 0);
+	assert_int_equal(p.labels.connection, METRICS_CONN_TLS);
+	assert_int_equal(p.value, 5);
+	assert_int_equal(p.start_ns, NOW + 1);
+	p = metrics_snapshot_point(s, METRICS_CONNECTIONS, 1);
+	assert_int_equal(p.labels.connection, METRICS_CONN_ENCRYPTED);
+	assert_int_equal(p.value, 3);
+	assert_int_equal(p.start_ns, NOW);
+	metrics_snapshot_free(s);
+}
+
 /* More calls at a time than there may be series, ended in another order than they began. */
 static void test_plus_and_minus_meet_in_the_same_point_also_past_the_cap(void **state)
 {
@@ -248,6 +279,7 @@ static void test_instruments_are_what_was_promised(void **state)
 		{"inferwire.calls.estimated", "{call}", METRICS_COUNTER, false, 0, 0, 0},
 		{"inferwire.calls.lost", "{call}", METRICS_COUNTER, false, 0, 0, 0},
 		{"inferwire.records.dropped", "{record}", METRICS_COUNTER, false, 0, 0, 0},
+		{"inferwire.connections", "{connection}", METRICS_COUNTER, false, 0, 0, 0},
 	};
 	assert_int_equal(METRICS_COUNT, sizeof(want) / sizeof(want[0]));
 	for (size_t id = 0; id < METRICS_COUNT; id++) {
@@ -274,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_status_and_error_type_tell_apart_only_where_they_belong),
 		cmocka_unit_test(test_a_lost_call_is_counted_and_no_longer_under_way),
 		cmocka_unit_test(test_dropped_records_add_up_in_one_point),
+		cmocka_unit_test(test_connections_only_grow_and_have_a_point_once_there_are_any),
 		cmocka_unit_test(test_plus_and_minus_meet_in_the_same_point_also_past_the_cap),
 		cmocka_unit_test(test_names_that_become_equal_when_repaired_are_one_series),
 		cmocka_unit_test(test_instruments_are_what_was_promised),
