@@ -142,7 +142,7 @@ static uint64_t next_time(enum wire_type type)
 static void test_which_side_of_a_call_its_stamp_is_of(void **state)
 {
 	(void)state;
-	struct iovec iov = {(void *)(uintptr_t)"GET /", 5};
+	struct iovec iov = {(void *)(uintptr_t) "GET /", 5};
 	now_ns = 1;
 	conn_accepted(7);
 	struct stream_mark mark = stream_before_read(7);
