@@ -8,6 +8,7 @@
 enum { EXIT_USAGE = 2 }; /* wrong arguments, wrong configuration, nothing was started */
 
 int command_run(int argc, char **argv);
+int command_check(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_verify(int argc, char **argv);
 

@@ -11,6 +11,7 @@ static const struct subcommand {
 	const char *summary; /* NULL: not for people */
 } subcommands[] = {
 	{"run", command_run, "start a server, watched"},
+	{"check", command_check, "tell whether a command can be observed, or a process is"},
 	{"verify", command_verify, "prove that this installation works on this machine"},
 	{"status", command_status, "show what is being watched and exported"},
 	{"verify-server", command_verify_server, NULL},
@@ -34,6 +35,7 @@ static void print_help(void)
 	     "\n"
 	     "EXAMPLES\n"
 	     "  inferwire verify\n"
+	     "  inferwire check -- llama-server -m model.gguf\n"
 	     "  inferwire run -- llama-server -m model.gguf --port 8080\n"
 	     "  inferwire run --endpoint http://collector:4318 -- vllm serve MODEL\n"
 	     "  inferwire status");

@@ -8,8 +8,12 @@
  */
 #include "tools/observe.h"
 
+#include "tools/elf_tls.h"
+
 #include <errno.h>
+#include <elf.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +26,7 @@
 #define INTERPRETERS_MAX 6
 #define SCRIPT_LINE	 256 /* BINPRM_BUF_SIZE: the kernel reads no more of a "#!" line */
 
-static const char *basename_of(const char *path)
+const char *observe_basename(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	return slash ? slash + 1 : path;
@@ -127,56 +131,158 @@ static const char *secure_execution(const char *path)
 	return NULL;
 }
 
-static void judge(struct observe *o, const struct elf_facts *library)
+__attribute__((format(printf, 3, 4))) static void object_to(struct observe *o,
+							    enum observe_reason reason,
+							    const char *format, ...)
 {
-	struct elf_facts program;
-	if (elf_read(o->program, &program) != 0)
+	va_list args;
+	va_start(args, format);
+	vsnprintf(o->obstacle, sizeof(o->obstacle), format, args);
+	va_end(args);
+	o->reason = reason;
+}
+
+/* A program that has TLS inside and says so by its symbols, as node does. */
+static void look_for_tls(const struct elf_file *file, struct observe *o)
+{
+	if (elf_tls_exported(file))
+		snprintf(o->limit, sizeof(o->limit),
+			 "it has its own OpenSSL inside, so its TLS connections are counted "
+			 "and not read; let it serve plain HTTP behind a TLS proxy");
+}
+
+static void judge_elf(const struct elf_file *file, const struct elf_facts *library,
+		      struct observe *o)
+{
+	const struct elf_facts *program = &o->facts;
+	/* Of a process that runs, its user is not ours: who asks about it asks the kernel. */
+	const char *secure = o->command[0] ? secure_execution(o->program) : NULL;
+	if (program->machine != library->machine || program->class != library->class)
+		object_to(o, OBSERVE_MACHINE,
+			  "it is a %d-bit program for %s and the library is %d-bit %s; "
+			  "use an inferwire built for it",
+			  program->class * 32, elf_machine_name(program->machine),
+			  library->class * 32, elf_machine_name(library->machine));
+	else if (program->go)
+		object_to(o, OBSERVE_GO,
+			  "it is a Go program, and Go makes system calls past every library; "
+			  "only servers that it starts are seen");
+	else if (!program->interpreter && strncmp(observe_basename(o->program), "ld-", 3) != 0)
+		object_to(o, OBSERVE_STATIC,
+			  "it is statically linked, so nothing can be preloaded into it; "
+			  "use a dynamically linked build, only servers that it starts are seen");
+	else if (secure)
+		object_to(o, OBSERVE_SECURE, "%s", secure);
+	else
+		look_for_tls(file, o);
+}
+
+static bool begins_as_elf(const char *path)
+{
+	char start[SELFMAG];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	bool is = read(fd, start, SELFMAG) == SELFMAG && memcmp(start, ELFMAG, SELFMAG) == 0;
+	close(fd);
+	return is;
+}
+
+/* `path` is where the program is to be read. */
+static void judge(struct observe *o, const char *path, const struct elf_facts *library)
+{
+	struct elf_file file;
+	if (elf_open(path, &file) == 0) {
+		o->is_elf = elf_facts_of(&file, &o->facts) == 0;
+		if (o->is_elf)
+			judge_elf(&file, library, o);
+		elf_close(&file);
+	}
+	if (!o->is_elf)
+		o->reason = OBSERVE_UNKNOWN;
+	if (!o->is_elf && begins_as_elf(path))
+		object_to(o, OBSERVE_DAMAGED,
+			  "it is a damaged ELF file, which the kernel will not start; "
+			  "install it anew");
+}
+
+void observe_program(const char *path, const char *name, const struct elf_facts *library,
+		     struct observe *o)
+{
+	memset(o, 0, sizeof(*o));
+	snprintf(o->program, sizeof(o->program), "%s", name);
+	judge(o, path, library);
+}
+
+/* What execvp(3) gives to the shell because the kernel refuses it: text without "#!". */
+static bool is_plain_text(const char *path)
+{
+	char start[SCRIPT_LINE];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, start, sizeof(start));
+	close(fd);
+	return n >= 0 && memchr(start, '\0', (size_t)n) == NULL;
+}
+
+static void lose(struct observe *o, const char *next)
+{
+	object_to(o, OBSERVE_LOST,
+		  "'%s', which is to start it, cannot be executed; "
+		  "install it, or correct the first line of %s",
+		  next, o->program);
+}
+
+/* Words of the script's first line live in the caller's `line`. */
+static void follow(struct observe *o, char *const *rest, const struct elf_facts *library,
+		   char *line)
+{
+	char *words[16], next[PLACES_PATH_BYTES];
+	for (int i = 0; i < INTERPRETERS_MAX; i++) {
+		if (strcmp(observe_basename(o->program), "env") == 0) {
+			rest = skip_env(rest);
+			if (!*rest)
+				break; /* env(1) itself, which prints */
+		} else if (read_script(o->program, line, words, 16)) {
+			memcpy(o->script, o->program, sizeof(o->script));
+			rest = words;
+		} else {
+			break;
+		}
+		if (find_program(*rest, next) != 0) {
+			lose(o, *rest);
+			return;
+		}
+		memcpy(o->program, next, sizeof(next));
+	}
+	if (read_script(o->program, line, words, 16)) {
+		object_to(o, OBSERVE_LOST,
+			  "its interpreters are scripts themselves, more than "
+			  "the kernel follows; correct the first line of %s",
+			  o->program);
 		return;
-	const char *secure = secure_execution(o->program);
-	size_t room = sizeof(o->obstacle);
-	if (program.machine != library->machine || program.class != library->class) {
-		snprintf(o->obstacle, room,
-			 "it is a %d-bit program for %s and the library is %d-bit %s; "
-			 "use an inferwire built for it",
-			 program.class * 32, elf_machine_name(program.machine), library->class * 32,
-			 elf_machine_name(library->machine));
-	} else if (program.go) {
-		snprintf(o->obstacle, room,
-			 "it is a Go program, and Go makes system calls past every library; "
-			 "only servers that it starts are seen");
-	} else if (!program.interpreter && strncmp(basename_of(o->program), "ld-", 3) != 0) {
-		snprintf(o->obstacle, room,
-			 "it is statically linked, so nothing can be preloaded into it; "
-			 "use a dynamically linked build, only servers that it starts are seen");
-	} else if (secure) {
-		snprintf(o->obstacle, room, "%s", secure);
+	}
+	o->arguments = o->script[0] ? NULL : rest;
+	judge(o, o->program, library);
+	if (o->reason == OBSERVE_UNKNOWN && is_plain_text(o->program)) {
+		o->reason = OBSERVE_FINE;
+		memcpy(o->script, o->program, sizeof(o->script));
+		o->arguments = NULL;
+		snprintf(o->program, sizeof(o->program), "/bin/sh");
+		judge(o, o->program, library);
 	}
 }
 
 void observe_command(char *const *argv, const struct elf_facts *library, struct observe *o)
 {
 	char line[SCRIPT_LINE + 1];
-	char *words[16];
 	memset(o, 0, sizeof(*o));
 	o->error = find_program(argv[0], o->command);
 	if (o->error) {
 		o->command[0] = '\0';
 		return;
 	}
-	snprintf(o->program, sizeof(o->program), "%s", o->command);
-	char *const *rest = argv;
-	for (int i = 0; i < INTERPRETERS_MAX; i++) {
-		if (strcmp(basename_of(o->program), "env") == 0) {
-			rest = skip_env(rest);
-			if (!*rest || find_program(*rest, o->program) != 0)
-				return;
-		} else if (read_script(o->program, line, words, 16)) {
-			rest = words;
-			if (find_program(words[0], o->program) != 0)
-				return;
-		} else {
-			judge(o, library);
-			return;
-		}
-	}
+	memcpy(o->program, o->command, sizeof(o->program));
+	follow(o, argv, library, line);
 }

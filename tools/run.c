@@ -153,6 +153,9 @@ static int prepare(const struct places *places, char *const *command, bool exter
 			return refuse_command(command[0], seen.error);
 		if (seen.obstacle[0])
 			complain("%s will not be watched: %s", seen.program, seen.obstacle);
+		else if (seen.limit[0])
+			complain("%s will be watched, except its TLS: %s", seen.program,
+				 seen.limit);
 	}
 	if (!external && agent_check_config(places->agent) != 0)
 		return EXIT_USAGE;

@@ -56,7 +56,6 @@ class Server:
     address: client.Address
     provider: str
     is_scripted: bool
-    descriptors: tuple[int, ...] = ()  # that it inherits
 
     def ready(self) -> bool:
         try:
@@ -178,7 +177,7 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                pass_fds=pass_fds + self.server.descriptors,
+                pass_fds=pass_fds,
             )
         return self
 
