@@ -380,13 +380,15 @@ static int open_wakers(struct loop *l, int signal_fd)
 	return 0;
 }
 
-static int open_outputs(struct loop *l)
+static int open_outputs(struct loop *l, bool goes_on_without_log)
 {
 	const struct config *c = l->config;
 	if (c->call_log && !(l->log = call_log_open(c->call_log))) {
 		int err = errno;
-		report("INFERWIRE_CALL_LOG: %s cannot be opened: %s", c->call_log, strerror(err));
-		return -err;
+		report("INFERWIRE_CALL_LOG: %s cannot be opened: %s%s", c->call_log, strerror(err),
+		       goes_on_without_log ? "; there will be none" : "");
+		if (!goes_on_without_log)
+			return -err;
 	}
 	if ((c->to_otlp || c->to_console) && !(l->exporter = exporter_start(c))) {
 		int err = errno;
@@ -426,7 +428,7 @@ int loop_run(struct directory *d, const struct config *config, const struct loop
 	bool had_any = false;
 	int err = open_wakers(&l, signal_fd);
 	if (!err)
-		err = open_outputs(&l);
+		err = open_outputs(&l, options->goes_on_without_log);
 	if (!err) {
 		scan(&l, now_ns);
 		do {

@@ -11,6 +11,8 @@
 struct loop_options {
 	/* Ends if no ring shows up in this time; 0 = waits for ever. */
 	uint64_t patience_ns;
+	/* A call log that cannot be opened (a server's user was changed) costs the call log only. */
+	bool goes_on_without_log;
 };
 
 /*

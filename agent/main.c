@@ -24,6 +24,7 @@
 
 struct arguments {
 	bool check_config, started_by_shim;
+	const char *instead_of; /* the directory that was told to a server that cannot use it */
 };
 
 static void print_help(void)
@@ -59,10 +60,11 @@ static void print_help(void)
 /* Returns -1, or the status to exit with. */
 static int read_arguments(int argc, char **argv, struct arguments *a)
 {
-	enum { CHECK = 1, BY_SHIM, HELP, VERSION };
+	enum { CHECK = 1, BY_SHIM, INSTEAD_OF, HELP, VERSION };
 	static const struct option options[] = {
 		{"check-config", no_argument, NULL, CHECK},
 		{"started-by-shim", no_argument, NULL, BY_SHIM},
+		{"instead-of", required_argument, NULL, INSTEAD_OF},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
 		{NULL, 0, NULL, 0},
@@ -76,6 +78,9 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 			break;
 		case BY_SHIM:
 			a->started_by_shim = true;
+			break;
+		case INSTEAD_OF:
+			a->instead_of = optarg;
 			break;
 		case HELP:
 			print_help();
@@ -167,7 +172,8 @@ static int open_directory(struct directory *d, const struct arguments *a)
 static int run(const struct config *config, const struct arguments *a)
 {
 	struct directory d;
-	struct loop_options options = {.patience_ns = a->started_by_shim ? PATIENCE_NS : 0};
+	struct loop_options options = {.patience_ns = a->started_by_shim ? PATIENCE_NS : 0,
+				       .goes_on_without_log = a->started_by_shim};
 	int status = open_directory(&d, a);
 	if (status) {
 		directory_close(&d);
@@ -176,6 +182,11 @@ static int run(const struct config *config, const struct arguments *a)
 	if (a->started_by_shim)
 		report_to_log(d.fd);
 	report("version " INFERWIRE_VERSION " watches %s", d.path);
+	if (a->instead_of)
+		report("user %u cannot use INFERWIRE_DIR=%s (not there, not this user's own, open "
+		       "to "
+		       "others, or read-only): its rings are here instead",
+		       geteuid(), a->instead_of);
 	int signal_fd = open_signals();
 	ring_reader_setup();
 	raise_descriptor_limit();

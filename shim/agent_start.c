@@ -41,8 +41,10 @@
 static struct {
 	char path[3][600];
 	char *const *environment;
-	char *arguments[3];
-	uint32_t busy;
+	char *arguments[4];
+	char directory[300];  /* "INFERWIRE_DIR=..." */
+	char instead_of[300]; /* "--instead-of=..." */
+	uint32_t owner;	      /* pid of the process that is at it; 0 = none */
 } plan;
 static uint8_t middle_stack[STACK_BYTES] __attribute__((aligned(16)));
 static uint8_t agent_stack[STACK_BYTES] __attribute__((aligned(16)));
@@ -188,28 +190,74 @@ static bool is_for_the_server(const char *variable)
 	       text_starts(variable, "LD_AUDIT=") || text_starts(variable, "MALLOC_");
 }
 
-static char **plan_environment(char *const *from, size_t *bytes)
+/* Whether the list has a variable of the same name. */
+static bool has_variable(char *const *list, size_t n, const char *variable)
 {
+	size_t name = 0;
+	while (variable[name] && variable[name] != '=')
+		name++;
+	for (size_t i = 0; i < n; i++) {
+		size_t same = 0;
+		while (same < name && list[i][same] == variable[same])
+			same++;
+		if (same == name && list[i][same] == '=')
+			return true;
+	}
+	return false;
+}
+
+/* The directory first, then what the server has now, then what it had when it started. */
+static size_t fill_environment(char **list, char *const *from)
+{
+	size_t n = 0;
+	list[n++] = plan.directory;
+	for (; from && *from && n < ENVIRONMENT_VARS; from++) {
+		if (!is_for_the_server(*from) && !text_starts(*from, "INFERWIRE_DIR="))
+			list[n++] = *from;
+	}
+	for (char *kept = settings.for_agent; *kept && n < ENVIRONMENT_VARS;
+	     kept += text_len(kept) + 1) {
+		if (!has_variable(list, n, kept))
+			list[n++] = kept;
+	}
+	return n;
+}
+
+static char **plan_environment(char *const *from, const char *directory, size_t *bytes)
+{
+	text_copy(plan.directory, sizeof(plan.directory), "INFERWIRE_DIR=");
+	if (!text_append(plan.directory, sizeof(plan.directory), directory))
+		return NULL;
 	*bytes = (ENVIRONMENT_VARS + 1) * sizeof(char *);
 	long at = sys6(SYS_mmap, 0, (long)*bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at < 0 && at > -4096)
 		return NULL;
 	char **list = (char **)at;
-	size_t n = 0;
-	for (; from && *from && n < ENVIRONMENT_VARS; from++) {
-		if (!is_for_the_server(*from))
-			list[n++] = *from;
+	list[fill_environment(list, from)] = NULL;
+	if (settings.directory[0] && !text_equal(directory, settings.directory)) {
+		text_copy(plan.instead_of, sizeof(plan.instead_of), "--instead-of=");
+		text_append(plan.instead_of, sizeof(plan.instead_of), settings.directory);
+		plan.arguments[2] = plan.instead_of;
+		plan.arguments[3] = NULL;
 	}
 	return list;
 }
 
-void agent_start(char *const *environment)
+/* A child that was forked while another thread of its parent was at it finds the parent's pid. */
+static bool take_turn(void)
 {
-	if (__atomic_exchange_n(&plan.busy, 1, __ATOMIC_ACQUIRE))
+	uint32_t pid = sys_getpid(), before = __atomic_load_n(&plan.owner, __ATOMIC_RELAXED);
+	return before != pid && __atomic_compare_exchange_n(&plan.owner, &before, pid, false,
+							    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void agent_start(char *const *environment, const char *directory)
+{
+	if (!take_turn())
 		return;
 	size_t bytes = 0;
-	char **list = plan_paths() ? plan_environment(environment, &bytes) : NULL;
+	char **list = plan_paths() ? plan_environment(environment, directory, &bytes) : NULL;
 	if (list) {
 		uint64_t all = ~(uint64_t)0, before = 0;
 		plan.environment = list;
@@ -222,5 +270,5 @@ void agent_start(char *const *environment)
 		sys4(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, KERNEL_SIGSET);
 		sys2(SYS_munmap, list, bytes);
 	}
-	__atomic_store_n(&plan.busy, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&plan.owner, 0, __ATOMIC_RELEASE);
 }

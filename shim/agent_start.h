@@ -6,9 +6,10 @@
 
 #pragma GCC visibility push(hidden) /* reached without the global offset table */
 
-/* Starts inferwire-agent (found beside this object) with the environment less what is meant for the
- * server's own loader. Returns when it is on its way or could not be started. Once at a time. */
-void agent_start(char *const *environment);
+/* Starts inferwire-agent (found beside this object) for a ring directory, with the environment less what
+ * is meant for the server's own loader, and with what is the agent's even if the server cleared it.
+ * Returns when it is on its way or could not be started. Once at a time. */
+void agent_start(char *const *environment, const char *directory);
 
 #pragma GCC visibility pop
 

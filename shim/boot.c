@@ -3,8 +3,9 @@
  * starts at NONE and makes a ring of its own when it accepts; it never writes to its parent's.
  *
  *   NONE --- listen or accept ---> MAKING ---> ACTIVE
- *                                     |
- *                                     +------> FAILED   (no space, no permission: inert for good)
+ *    ^  or a door (hooks_door.c)      | |
+ *    |                                | +----> FAILED   (no space, no permission: inert for good)
+ *    +------- no descriptor ----------+
  */
 #include "shim/boot.h"
 
@@ -14,8 +15,12 @@
 #include "shim/real.h"
 #include "shim/ring_file.h"
 #include "shim/sys.h"
+#include "shim/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #ifndef MADV_WIPEONFORK
@@ -29,6 +34,8 @@ static union {
 	struct {
 		uint32_t state; /* enum boot_state */
 		uint32_t pid;	/* of the process that made the ring */
+		uint32_t
+			image; /* of the process that this memory is of; 0 = a forked child's, not asked yet */
 	};
 	uint8_t pages[CONN_PAGE_BYTES];
 } life __attribute__((aligned(CONN_PAGE_BYTES)));
@@ -37,6 +44,17 @@ bool boot_enabled;
 
 struct ring boot_ring;
 bool boot_wipe_missing;
+
+/* Filters are inherited, so this is, too. */
+static bool behind_filter;
+/* Whether reading the clock is no system call. */
+static bool clock_is_free;
+/* Attempts that failed for want of descriptors: the next accept may find some. */
+static uint32_t attempts;
+
+#define ATTEMPTS_MAX 1000u
+/* Where listening sockets are looked for: a server opens its own first. */
+#define LISTENERS_END 256
 
 extern char **environ __attribute__((weak));
 /* In glibc alone, which hands constructors the program's arguments and environment. */
@@ -47,7 +65,20 @@ const char inferwire_version[] = INFERWIRE_VERSION;
 
 bool boot_own_process(void)
 {
+	/* Whoever sandboxes itself does not start programs by vfork. */
+	if (behind_filter)
+		return life.pid != 0;
 	return life.pid == sys_getpid();
+}
+
+/* A vfork child would make a ring in its parent's name. Where the kernel cannot wipe, a forked child
+ * looks the same; it may. */
+static bool is_vfork_child(void)
+{
+	uint32_t pid = sys_getpid();
+	if (!life.image)
+		life.image = pid;
+	return life.image != pid && !boot_wipe_missing;
 }
 
 bool boot_has_ring(void)
@@ -73,16 +104,65 @@ uint64_t boot_now_ns(void)
 
 void boot_count_unwatched(void)
 {
-	struct wire_header *h = (struct wire_header *)boot_ring.map;
-	__atomic_fetch_add(&h->unwatched, 1, __ATOMIC_RELAXED);
+	struct wire_header *h =
+		(struct wire_header *)__atomic_load_n(&boot_ring.map, __ATOMIC_ACQUIRE);
+	if (h && (ring_file_header_is_inherited || boot_has_ring()))
+		__atomic_fetch_add(&h->unwatched, 1, __ATOMIC_RELAXED);
 }
 
-static bool make(void)
+/* By the name of what the kernel reads: these have a reader in the vDSO. */
+static bool find_free_clock(void)
 {
-	if (!conn_prepare() || !ring_file_make(&boot_ring, settings_directory()))
+	static const char *const names[] = {"tsc\n", "kvm-clock\n", "hyperv_clocksource_tsc_page\n",
+					    "arch_sys_counter\n"};
+	char text[64];
+	long fd = sys_open(AT_FDCWD,
+			   "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+			   O_RDONLY, 0);
+	if (fd < 0 || !shim_real.clock_gettime)
 		return false;
-	life.pid = sys_getpid();
-	return true;
+	long n = sys3(SYS_read, fd, text, sizeof(text) - 1);
+	sys1(SYS_close, fd);
+	text[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (text_equal(text, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A directory that the environment names may be closed to the user that a server became. Its rings are
+ * better there where an agent of this user finds them than nowhere; but one that is started by others
+ * would not look there. */
+static bool may_go_elsewhere(int error)
+{
+	return settings.directory[0] && !settings.agent_external &&
+	       (error == -EACCES || error == -EPERM || error == -EROFS || error == -ENOENT);
+}
+
+/* 0 with the directory that it became, or a negative errno. */
+static int make(const char **directory)
+{
+	if (!conn_prepare())
+		return -ENOMEM;
+	clock_is_free = find_free_clock();
+	*directory = settings_directory();
+	int error = ring_file_make(&boot_ring, *directory);
+	if (error && may_go_elsewhere(error)) {
+		*directory = settings_default_directory();
+		error = ring_file_make(&boot_ring, *directory);
+	}
+	if (!error)
+		life.pid = sys_getpid();
+	return error;
+}
+
+static enum boot_state state_after(int error)
+{
+	bool may_pass = error == -EMFILE || error == -ENFILE;
+	if (!error)
+		return BOOT_ACTIVE;
+	return may_pass && ++attempts < ATTEMPTS_MAX ? BOOT_NONE : BOOT_FAILED;
 }
 
 void boot_activate(void)
@@ -90,17 +170,53 @@ void boot_activate(void)
 	uint32_t state = __atomic_load_n(&life.state, __ATOMIC_ACQUIRE);
 	if (state == BOOT_ACTIVE && boot_wipe_missing && !boot_own_process())
 		__atomic_store_n(&life.state, state = BOOT_NONE, __ATOMIC_RELAXED);
-	if (!boot_enabled || state != BOOT_NONE)
+	if (!boot_enabled || state != BOOT_NONE || behind_filter || is_vfork_child())
 		return;
 	if (!__atomic_compare_exchange_n(&life.state, &state, BOOT_MAKING, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return; /* another thread is at it: this connection is not watched */
-	bool made = make();
-	__atomic_store_n(&life.state, made ? BOOT_ACTIVE : BOOT_FAILED, __ATOMIC_RELEASE);
+	const char *directory;
+	int error = make(&directory);
+	__atomic_store_n(&life.state, state_after(error), __ATOMIC_RELEASE);
 	/* The ring first, then the question for the lock: an agent that is about to end for want of
 	 * rings looks once more after it let the lock go. */
-	if (made && !settings.agent_external && !ring_file_agent_runs(settings_directory()))
-		agent_start(environ);
+	if (!error && !settings.agent_external && !ring_file_agent_runs(directory))
+		agent_start(environ, directory);
+}
+
+static bool has_listening_socket(void)
+{
+	for (int fd = 0; fd < LISTENERS_END; fd++) {
+		int listens = 0;
+		uint32_t bytes = sizeof(listens);
+		if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, (long)&listens,
+			 (long)&bytes, 0) == 0 &&
+		    listens)
+			return true;
+	}
+	return false;
+}
+
+void boot_before_door(void)
+{
+	if (__atomic_load_n(&life.state, __ATOMIC_ACQUIRE) == BOOT_NONE && !behind_filter &&
+	    has_listening_socket())
+		boot_activate();
+}
+
+void boot_before_user(uid_t user)
+{
+	if (!behind_filter && user != (uid_t)sys0(SYS_geteuid))
+		boot_before_door();
+}
+
+void boot_behind_filter(void)
+{
+	behind_filter = true;
+	if (!clock_is_free) {
+		__atomic_store_n(&life.state, BOOT_FAILED, __ATOMIC_RELEASE);
+		conn_forget_all();
+	}
 }
 
 /* The states that are wiped in forked children. */
@@ -134,5 +250,6 @@ __attribute__((constructor)) static void boot(int argc, char **argv, char **envi
 	if (real_find("inferwire_version"))
 		return;
 	wipe_on_fork();
+	life.image = sys_getpid();
 	boot_enabled = true;
 }

@@ -6,6 +6,8 @@
 
 #include "shim/ring.h"
 
+#include <sys/types.h>
+
 #pragma GCC visibility push(hidden) /* reached without the global offset table */
 
 /* Whether this process is to be watched at all. Set once, by the constructor. */
@@ -14,6 +16,13 @@ extern bool boot_enabled;
 /* A socket was listened on or accepted from. Makes the ring, unless it is there or cannot be, and
  * starts the agent if nobody holds the directory's lock. Off the hot path; never waits. */
 void boot_activate(void);
+
+/* The process is about to give up rights by which the ring could be made later: to become `user`, or
+ * another way. Makes the ring if the process has a listening socket. */
+void boot_before_user(uid_t user);
+void boot_before_door(void);
+/* A seccomp filter is in force: from here on no system call but the program's own. */
+void boot_behind_filter(void);
 
 /* The ring, once there is one: while a descriptor is watched. */
 extern struct ring boot_ring;
@@ -31,7 +40,8 @@ bool boot_own_process(void);
 /* CLOCK_MONOTONIC. */
 uint64_t boot_now_ns(void);
 
-/* An accept went past the descriptor table. */
+/* A connection was accepted that is not watched: past the descriptor table, or there is no ring. It is
+ * counted in the ring, or in that of the process that this one was forked from. */
 void boot_count_unwatched(void);
 
 #pragma GCC visibility pop

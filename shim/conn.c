@@ -29,11 +29,16 @@ struct conn_slot *conn_slots;
 /* Descriptors from here on were never watched. */
 static uint32_t conn_end;
 
+void conn_forget_all(void)
+{
+	for (uint32_t fd = 0; fd < conn_end; fd++)
+		conn_watches[fd] = 0;
+}
+
 bool conn_prepare(void)
 {
 	const size_t bytes = CONN_MAX * sizeof(struct conn_slot);
-	for (uint32_t fd = 0; fd < conn_end; fd++)
-		conn_watches[fd] = 0; /* a parent's, where the kernel could not wipe them */
+	conn_forget_all(); /* a parent's, where the kernel could not wipe them */
 	conn_end = 0;
 	/* A fresh mapping also where a parent's is inherited: the counts in it are the parent's. */
 	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
@@ -130,9 +135,7 @@ void conn_closing_range(uint32_t first, uint32_t last)
 void conn_accepted(int fd)
 {
 	boot_activate();
-	if (!boot_has_ring())
-		return;
-	if ((uint32_t)fd >= CONN_MAX) {
+	if (!boot_has_ring() || (uint32_t)fd >= CONN_MAX) {
 		boot_count_unwatched();
 		return;
 	}

@@ -84,6 +84,8 @@ void conn_accepted(int fd);
 void conn_duplicated(int of, int fd);
 /* The watched descriptor is about to be closed, or was closed by being duplicated over. */
 void conn_closing(int fd);
+/* Nothing is recorded any more. */
+void conn_forget_all(void);
 /* All watched descriptors from `first` to `last` are about to be closed. */
 void conn_closing_range(uint32_t first, uint32_t last);
 

@@ -1,6 +1,7 @@
 /*
  * The hooks through which bytes move.
  */
+#include "shim/handover.h"
 #include "shim/hook.h"
 
 /* ---- reading ------------------------------------------------------------------------------------ */
@@ -75,15 +76,23 @@ HOOK_WATCHED(ssize_t, readv, (int fd, const struct iovec *iov, int count), (fd, 
 	return moved;
 }
 
-HOOK_WATCHED(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
+/* Descriptors come and go over sockets of any kind: so these four are not for watched ones alone. The mark
+ * of another one says that there is nothing to record. */
+HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
 {
-	struct stream_mark mark = stream_before_read(fd);
+	if (!boot_enabled)
+		return shim_real.recvmsg(fd, msg, flags);
+	struct stream_mark mark = {0};
+	if (conn_watched(fd))
+		mark = stream_before_read(fd);
 	ssize_t moved = shim_real.recvmsg(fd, msg, flags);
-	if (moved < 0) /* msg may be no address at all */
+	if (moved < 0) { /* msg may be no address at all */
 		stream_after_read(mark, NULL, moved, false, flags);
-	else
-		stream_after_read(mark, msg->msg_iov, moved,
-				  moved == 0 && any_room(msg->msg_iov, msg->msg_iovlen), flags);
+		return moved;
+	}
+	stream_after_read(mark, msg->msg_iov, moved,
+			  moved == 0 && any_room(msg->msg_iov, msg->msg_iovlen), flags);
+	handover_received(msg);
 	return moved;
 }
 
@@ -127,21 +136,30 @@ HOOK_WATCHED(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd,
 	return moved;
 }
 
-HOOK_WATCHED(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))
+HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags))
 {
-	struct stream_mark mark = stream_before_write(fd);
+	if (!boot_enabled)
+		return shim_real.sendmsg(fd, msg, flags);
+	struct stream_mark mark = {0};
+	if (conn_watched(fd))
+		mark = stream_before_write(fd);
 	ssize_t moved = shim_real.sendmsg(fd, msg, flags);
 	stream_after_write(mark, moved < 0 ? NULL : msg->msg_iov, moved, flags);
+	if (moved >= 0)
+		handover_sent(msg);
 	return moved;
 }
 
 /* ---- several messages, and bytes that the kernel moves by itself ---------------------------------- */
 
-HOOK_WATCHED(int, recvmmsg,
-	     (int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *wait),
-	     (fd, msgs, count, flags, wait))
+HOOK(int, recvmmsg,
+     (int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *wait))
 {
-	struct stream_mark mark = stream_before_read(fd);
+	if (!boot_enabled)
+		return shim_real.recvmmsg(fd, msgs, count, flags, wait);
+	struct stream_mark mark = {0};
+	if (conn_watched(fd))
+		mark = stream_before_read(fd);
 	int messages = shim_real.recvmmsg(fd, msgs, count, flags, wait);
 	if (messages < 0)
 		stream_after_read(mark, NULL, messages, false, flags);
@@ -150,19 +168,25 @@ HOOK_WATCHED(int, recvmmsg,
 		stream_after_read(mark, m->msg_iov, (ssize_t)msgs[i].msg_len,
 				  msgs[i].msg_len == 0 && any_room(m->msg_iov, m->msg_iovlen),
 				  flags);
+		handover_received(m);
 	}
 	return messages;
 }
 
-HOOK_WATCHED(int, sendmmsg, (int fd, struct mmsghdr *msgs, unsigned count, int flags),
-	     (fd, msgs, count, flags))
+HOOK(int, sendmmsg, (int fd, struct mmsghdr *msgs, unsigned count, int flags))
 {
-	struct stream_mark mark = stream_before_write(fd);
+	if (!boot_enabled)
+		return shim_real.sendmmsg(fd, msgs, count, flags);
+	struct stream_mark mark = {0};
+	if (conn_watched(fd))
+		mark = stream_before_write(fd);
 	int messages = shim_real.sendmmsg(fd, msgs, count, flags);
 	if (messages < 0)
 		stream_after_write(mark, NULL, messages, flags);
-	for (int i = 0; i < messages; i++)
+	for (int i = 0; i < messages; i++) {
 		stream_after_write(mark, msgs[i].msg_hdr.msg_iov, (ssize_t)msgs[i].msg_len, flags);
+		handover_sent(&msgs[i].msg_hdr);
+	}
 	return messages;
 }
 

@@ -4,6 +4,7 @@
 #include "shim/hook.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sys/syscall.h>
 
 #ifndef CLOSE_RANGE_CLOEXEC
@@ -60,7 +61,14 @@ HOOK(long, syscall, (long n, long a, long b, long c, long d, long e, long f))
 {
 	if (n == SYS_close && conn_watched((int)a))
 		conn_closing((int)a);
-	return shim_real.syscall(n, a, b, c, d, e, f);
+	if (n != SYS_seccomp || !boot_enabled)
+		return shim_real.syscall(n, a, b, c, d, e, f);
+	/* libc has no function of its own for it. */
+	boot_before_door();
+	long result = shim_real.syscall(n, a, b, c, d, e, f);
+	if (result == 0 && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
+		boot_behind_filter();
+	return result;
 }
 
 HOOK(int, close_range, (unsigned first, unsigned last, int flags))

@@ -63,6 +63,12 @@
 	X(void, closefrom, (int first), (first))                                                   \
 	X(int, shutdown, (int fd, int how), (fd, how))                                             \
 	X(int, close, (int fd), (fd))                                                              \
+	X(int, setuid, (uid_t user), (user))                                                       \
+	X(int, seteuid, (uid_t user), (user))                                                      \
+	X(int, setreuid, (uid_t real, uid_t user), (real, user))                                   \
+	X(int, setresuid, (uid_t real, uid_t user, uid_t saved), (real, user, saved))              \
+	X(int, chroot, (const char *path), (path))                                                 \
+	X(int, prctl, (int option, long a, long b, long c, long d), (option, a, b, c, d))          \
 	X(long, syscall, (long n, long a, long b, long c, long d, long e, long f),                 \
 	  (n, a, b, c, d, e, f))
 

@@ -14,9 +14,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
+
+bool ring_file_header_is_inherited;
 
 #define RING_SEQUENCE_MAX 1000u /* images of one process: exec keeps pid and start time */
 
@@ -33,8 +36,7 @@ static bool directory_is_ours(int fd)
 static int open_directory(const char *path)
 {
 	sys3(SYS_mkdirat, AT_FDCWD, path, 0700);
-	long fd = sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-		       0);
+	long fd = sys_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return (int)fd;
 	if (directory_is_ours((int)fd))
@@ -47,7 +49,7 @@ static int open_directory(const char *path)
 static uint64_t own_start_ticks(void)
 {
 	char text[512];
-	long fd = sys4(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+	long fd = sys_open(AT_FDCWD, "/proc/self/stat", O_RDONLY, 0);
 	if (fd < 0)
 		return 0;
 	long n = sys3(SYS_read, fd, text, sizeof(text) - 1);
@@ -104,8 +106,7 @@ static int create_file(int dir, struct wire_header *id)
 		if (sys4(SYS_faccessat, dir, name, 0, 0) == 0)
 			continue;
 		file_name(name, sizeof(name), id, WIRE_SUFFIX_NEW);
-		long fd = sys4(SYS_openat, dir, name,
-			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		long fd = sys_open(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 		if (fd != -EEXIST)
 			return (int)fd;
 	}
@@ -124,11 +125,24 @@ static uint64_t fair_share(int fd)
 	return (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / 8;
 }
 
+/* A file beyond RLIMIT_FSIZE is not only refused: the server would get SIGXFSZ, of which it dies. */
+static uint64_t file_limit(void)
+{
+	uint64_t limit[2] = {UINT64_MAX, UINT64_MAX}; /* the kernel's struct rlimit64 */
+	sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, limit);
+	return limit[0];
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Allocates as much as there is: halves the lanes until they fit. 0 or a negative errno. */
 static int allocate(int fd, struct wire_header *id)
 {
 	long err = -ENOSPC;
-	uint64_t share = fair_share(fd);
+	uint64_t share = least(fair_share(fd), file_limit());
 	for (; id->lane_bytes >= WIRE_LANE_BYTES_MIN; id->lane_bytes /= 2) {
 		size_t bytes = wire_file_bytes(id->lanes, id->lane_bytes);
 		if (bytes > share)
@@ -163,53 +177,64 @@ static void fill_header(struct wire_header *h, const struct wire_header *id)
 	__atomic_store_n(&h->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
 }
 
-/* Maps the file, out of core dumps and of forked children; NULL if the kernel will not. */
+/* Maps the file, out of core dumps and of forked children; NULL if the kernel will not. Children keep
+ * the header alone, where they count what they could not watch. */
 static void *map_file(int fd, size_t bytes)
 {
 	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at < 0 && at > -4096)
 		return NULL;
 	sys3(SYS_madvise, at, bytes, MADV_DONTDUMP);
-	sys3(SYS_madvise, at, bytes, MADV_DONTFORK);
+	ring_file_header_is_inherited = sys3(SYS_madvise, at + WIRE_HEADER_BYTES,
+					     bytes - WIRE_HEADER_BYTES, MADV_DONTFORK) == 0;
+	if (!ring_file_header_is_inherited) /* pages larger than it */
+		sys3(SYS_madvise, at, bytes, MADV_DONTFORK);
 	return (void *)at;
 }
 
-static bool make_in(int dir, struct ring *r, struct wire_header *id)
+/* 0, with the file under its new name, or a negative errno. */
+static int make_in(int dir, struct ring *r, struct wire_header *id)
 {
 	char fresh[96], name[96];
 	int fd = create_file(dir, id);
 	if (fd < 0)
-		return false;
+		return fd;
 	file_name(fresh, sizeof(fresh), id, WIRE_SUFFIX_NEW);
 	file_name(name, sizeof(name), id, WIRE_SUFFIX);
-	void *map = allocate(fd, id) == 0 ? map_file(fd, wire_file_bytes(id->lanes, id->lane_bytes))
-					  : NULL;
+	int error = allocate(fd, id);
+	size_t bytes = wire_file_bytes(id->lanes, id->lane_bytes);
+	void *map = error ? NULL : map_file(fd, bytes);
 	sys1(SYS_close, fd);
 	if (map) {
 		fill_header(map, id);
-		ring_init(r, map, id->lanes, id->lane_bytes);
-		if (sys4(SYS_renameat, dir, fresh, dir, name) == 0)
-			return true;
-		sys2(SYS_munmap, map, wire_file_bytes(id->lanes, id->lane_bytes));
+		error = (int)sys4(SYS_renameat, dir, fresh, dir, name);
+		if (!error) {
+			ring_init(r, map, id->lanes, id->lane_bytes);
+			return 0;
+		}
+		sys2(SYS_munmap, map, bytes);
 	}
 	sys3(SYS_unlinkat, dir, fresh, 0);
-	return false;
+	return error ? error : -ENOMEM;
 }
 
-bool ring_file_make(struct ring *r, const char *directory)
+int ring_file_make(struct ring *r, const char *directory)
 {
 	/* Static: hooks run on small stacks, and only one thread makes the ring. */
 	static struct wire_header id;
+	uint8_t *parents = ring_file_header_is_inherited ? r->map : NULL;
 	int dir = open_directory(directory);
 	if (dir < 0)
-		return false;
+		return dir;
 	id.lanes = WIRE_LANES_DEFAULT;
 	id.lane_bytes = settings.lane_bytes;
 	id.pid = sys_getpid();
 	id.start_ticks = own_start_ticks();
-	bool made = make_in(dir, r, &id);
+	int error = make_in(dir, r, &id);
 	sys1(SYS_close, dir);
-	return made;
+	if (!error && parents)
+		sys2(SYS_munmap, parents, WIRE_HEADER_BYTES);
+	return error;
 }
 
 bool ring_file_agent_runs(const char *directory)
@@ -218,7 +243,7 @@ bool ring_file_agent_runs(const char *directory)
 	if (dir < 0)
 		return false;
 	bool held = false;
-	long fd = sys4(SYS_openat, dir, WIRE_LOCK_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+	long fd = sys_open(dir, WIRE_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
 	if (fd >= 0) {
 		/* Asks, does not take: an agent that starts at this moment must get it. */
 		struct flock lock = {.l_type = F_WRLCK, .l_whence = 0 /* SEEK_SET */};

@@ -10,10 +10,13 @@
 
 /*
  * Makes the ring file of this process in the directory (which is made as well, if need be) and maps
- * it. Leaves no descriptor open. False if that cannot be done safely: the directory is not ours
- * alone, there is no space, no permission.
+ * it. Leaves no descriptor open. 0, or a negative errno if that cannot be done safely: the directory is
+ * not ours alone, there is no space, no permission. *r is then as it was.
  */
-bool ring_file_make(struct ring *r, const char *directory);
+int ring_file_make(struct ring *r, const char *directory);
+
+/* Whether the header of r->map, not the lanes, is there in forked children as well. */
+extern bool ring_file_header_is_inherited;
 
 /* Whether an agent holds the directory's lock. */
 bool ring_file_agent_runs(const char *directory);

@@ -32,7 +32,7 @@ static void copy_variable(char *const *environment, const char *name, char *to, 
 /* The kernel's copy of the arguments: musl gives constructors none. */
 static void read_command_line(void)
 {
-	long fd = sys4(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
+	long fd = sys_open(AT_FDCWD, "/proc/self/cmdline", O_RDONLY, 0);
 	if (fd < 0)
 		return;
 	long n = sys3(SYS_read, fd, settings.command_line, sizeof(settings.command_line) - 2);
@@ -45,22 +45,41 @@ static void read_command_line(void)
 		  program[0] == '-' ? program + 1 : program);
 }
 
-/* The loader may know this object by a path relative to a directory that the program leaves. */
-static void read_library_path(void)
+/* A path may be relative to a directory that the program leaves. Empty if it does not fit. */
+static void copy_absolute(char *to, size_t room, const char *path)
 {
-	const char *path = real_own_path();
-	if (!path)
-		return;
-	if (path[0] != '/') {
-		/* getcwd(2) returns the length with its NUL, or a negative errno. */
-		if (sys2(SYS_getcwd, settings.library, sizeof(settings.library)) <= 0 ||
-		    !text_append(settings.library, sizeof(settings.library), "/")) {
-			settings.library[0] = '\0';
-			return;
-		}
+	to[0] = '\0';
+	/* getcwd(2) returns the length with its NUL, or a negative errno. */
+	if (path[0] != '/' && (sys2(SYS_getcwd, to, room) <= 0 || !text_append(to, room, "/")))
+		to[0] = '\0';
+	else if (!text_append(to, room, path))
+		to[0] = '\0';
+}
+
+static bool is_for_agent(const char *variable)
+{
+	static const char *const beginnings[] = {
+		"OTEL_",	"INFERWIRE_",	  "http_proxy=",   "https_proxy=",
+		"HTTPS_PROXY=", "all_proxy=",	  "ALL_PROXY=",	   "no_proxy=",
+		"NO_PROXY=",	"SSL_CERT_FILE=", "SSL_CERT_DIR=", "TZ="};
+	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		if (text_starts(variable, beginnings[i]))
+			return true;
 	}
-	if (!text_append(settings.library, sizeof(settings.library), path))
-		settings.library[0] = '\0';
+	return false;
+}
+
+/* What does not fit is left out whole. */
+static void keep_for_agent(char *const *environment)
+{
+	size_t used = 0;
+	for (char *const *e = environment; *e; e++) {
+		size_t n = text_len(*e) + 1;
+		if (!is_for_agent(*e) || used + n >= sizeof(settings.for_agent))
+			continue;
+		text_bytes(settings.for_agent + used, *e, n);
+		used += n;
+	}
 }
 
 /* INFERWIRE_ONLY: comma-separated patterns, against the program's name and the basename of each
@@ -111,7 +130,9 @@ bool settings_read(char *const *environment)
 	const char *only = variable(environment, "INFERWIRE_ONLY");
 	if (only && !selected_by(only))
 		return false;
-	copy_variable(environment, "INFERWIRE_DIR", settings.directory, sizeof(settings.directory));
+	const char *directory = variable(environment, "INFERWIRE_DIR");
+	if (directory)
+		copy_absolute(settings.directory, sizeof(settings.directory), directory);
 	copy_variable(environment, "INFERWIRE_PROVIDER", settings.provider,
 		      sizeof(settings.provider));
 	copy_variable(environment, "OTEL_SERVICE_NAME", settings.service_name,
@@ -121,17 +142,22 @@ bool settings_read(char *const *environment)
 	const char *agent = variable(environment, "INFERWIRE_AGENT");
 	settings.agent_external = agent && text_equal(agent, "external");
 	settings.lane_bytes = lane_bytes_of(variable(environment, "INFERWIRE_RING_BYTES"));
-	read_library_path();
+	if (real_own_path())
+		copy_absolute(settings.library, sizeof(settings.library), real_own_path());
+	keep_for_agent(environment);
 	return true;
 }
 
-const char *settings_directory(void)
+const char *settings_default_directory(void)
 {
-	static char path[sizeof(settings.directory)];
-	if (settings.directory[0])
-		return settings.directory;
+	static char path[64];
 	/* By the effective user at the time: servers drop privileges after they listened. */
 	text_copy(path, sizeof(path), "/dev/shm/inferwire-");
 	text_append_number(path, sizeof(path), (uint64_t)sys0(SYS_geteuid));
 	return path;
+}
+
+const char *settings_directory(void)
+{
+	return settings.directory[0] ? settings.directory : settings_default_directory();
 }

@@ -14,15 +14,19 @@
 #pragma GCC visibility push(hidden) /* reached without the global offset table */
 
 struct settings {
-	char directory[256];	/* INFERWIRE_DIR; empty = the default for the effective uid */
-	char provider[64];	/* INFERWIRE_PROVIDER */
-	char service_name[256]; /* OTEL_SERVICE_NAME */
+	char directory
+		[256];	   /* INFERWIRE_DIR, absolute; empty = the default for the effective uid */
+	char provider[64]; /* INFERWIRE_PROVIDER */
+	char service_name[256];		/* OTEL_SERVICE_NAME */
 	char resource_attributes[4096]; /* OTEL_RESOURCE_ATTRIBUTES */
 	char program[64];		/* basename of the first argument */
 	char command_line[2048];	/* arguments, each ended by a NUL; cut; ends in NUL NUL */
 	char library[512];		/* absolute path of this object; empty if unknown */
 	uint32_t lane_bytes;		/* INFERWIRE_RING_BYTES over the lanes, a power of two */
 	bool agent_external;		/* INFERWIRE_AGENT=external: never start one */
+	/* The variables that are the agent's, as they were at the start, each ended by a NUL; ends in NUL
+	 * NUL. Servers clear their environment before they serve (nginx does in its workers). */
+	char for_agent[16384];
 };
 
 extern struct settings settings;
@@ -31,8 +35,9 @@ extern struct settings settings;
  * INFERWIRE_ENABLED=1 and INFERWIRE_ONLY had to be compared with the command line). */
 bool settings_read(char *const *environment);
 
-/* The ring directory, in a buffer of its own. */
+/* The ring directory, and the one of a user whom the environment tells none; in a buffer of their own. */
 const char *settings_directory(void);
+const char *settings_default_directory(void);
 
 #pragma GCC visibility pop
 

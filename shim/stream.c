@@ -161,6 +161,12 @@ static void give_up(struct conn_id id, enum wire_opaque why)
 	conn_forget(id);
 }
 
+void stream_handed_over(struct conn_id id)
+{
+	if (conn_lives(id) && kind_of(id) != CONN_NEW)
+		give_up(id, WIRE_OPAQUE_OTHER);
+}
+
 /* Decides by the first bytes of a connection; false if they are not to be recorded. */
 static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 {

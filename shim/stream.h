@@ -44,6 +44,10 @@ void stream_has_object(struct conn_id id);
 void stream_read_unseen(struct stream_mark mark, ssize_t moved);
 void stream_written_unseen(struct stream_mark mark, ssize_t moved);
 
+/* The connection was given to another process, which may go on with it. Where bytes of it have moved, an
+ * answer may come from there. */
+void stream_handed_over(struct conn_id id);
+
 void stream_opened(struct conn_id id);
 void stream_closed(struct conn_id id);
 /* shutdown(2) succeeded; `mark` is of stream_before_write. */

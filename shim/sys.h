@@ -55,6 +55,10 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 #define sys3(n, a, b, c)    sys6((n), (long)(a), (long)(b), (long)(c), 0, 0, 0)
 #define sys4(n, a, b, c, d) sys6((n), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
+/* openat, close-on-exec, never 0, 1 or 2: where the program has these closed, what another of its
+ * threads prints in this moment is not to go into what we opened. The descriptor or a negative errno. */
+long sys_open(int dir, const char *path, int flags, int mode);
+
 static inline uint32_t sys_getpid(void)
 {
 	return (uint32_t)sys0(SYS_getpid);

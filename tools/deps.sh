@@ -37,6 +37,7 @@ mandoc c:mandoc
 procps c:ps
 util-linux c:unshare
 g++ c:g++
+nginx-light c:nginx
 cmake c:cmake
 gcc-aarch64-linux-gnu c:aarch64-linux-gnu-gcc
 libc6-dev-arm64-cross f:aarch64_libc

@@ -1,40 +1,139 @@
 /*
  * A path is matched by its end, because servers are mounted under prefixes: /v1, /openai/v1,
- * /openai/deployments/NAME (Azure), llama-server's --api-prefix. What must not be counted is matched
- * first: paths below an inference path that infer nothing. The method must be POST or PUT: GET on the
- * same paths lists stored completions (llama-stack) or replays them (llama-server).
+ * llama-server's --api-prefix. The first row that fits holds: paths below an inference path that infer
+ * nothing, then the special, then the general. The method must be POST or PUT: GET on the same paths
+ * lists stored completions (llama-stack), replays them (llama-server, vLLM /v1/responses/ID) or is a
+ * health probe that generates (/health_generate of SGLang and TensorRT-LLM).
+ *
+ * What metrics.md has no word for is no call: speech, images, moderation, the tensors of /v2/.../infer.
  */
 #include "agent/call/endpoint.h"
 
 #include "agent/base/hex.h"
+#include "agent/call/pattern.h"
+#include "agent/call/server.h"
 
 /* Longer targets are matched by their last bytes. */
-#define PATH_ROOM 256u
+#define PATH_ROOM 512u
 
-struct rule {
-	const char *suffix; /* whole path segments */
-	enum call_endpoint endpoint;
+struct row {
+	const char *pattern;
+	enum endpoint_rule rule;
+	enum call_endpoint type;
+	enum endpoint_stream stream;
+	enum endpoint_dialect dialect;
 };
 
-/* Ends of paths that look like a rule's without being one. */
-static const char *const denied[] = {
-	"/render",	 /* vLLM: /v1/chat/completions/render, the prompt as text */
-	"/derender",	 /* vLLM */
-	"/input_tokens", /* llama-server: /v1/chat/completions/input_tokens, counts only */
-	"/count_tokens", /* llama-server, vLLM, SGLang: /v1/messages/count_tokens */
-	"/tokenize",	 /* vLLM, llama-server, SGLang */
-	"/detokenize",	 /* the same */
-	"/control",	 /* llama-server: /v1/chat/completions/control */
-	"/cancel",	 /* vLLM: /v1/responses/ID/cancel */
-};
+#define NOT(pattern)                                                                               \
+	{                                                                                          \
+		pattern, ENDPOINT_NOT, CALL_ENDPOINTS, ENDPOINT_STREAM_ASKED, ENDPOINT_OTHER       \
+	}
+#define ROW(pattern, type, stream, dialect)                                                        \
+	{                                                                                          \
+		pattern, ENDPOINT_BY_PATH, CALL_##type, ENDPOINT_STREAM_##stream,                  \
+			ENDPOINT_##dialect                                                         \
+	}
+#define ROW_IF(rule, pattern, type, stream, dialect)                                               \
+	{                                                                                          \
+		pattern, ENDPOINT_##rule, CALL_##type, ENDPOINT_STREAM_##stream,                   \
+			ENDPOINT_##dialect                                                         \
+	}
 
-static const struct rule rules[] = {
-	/* OpenAI; llama-server v0.5.0 also without /v1, Azure with a deployment before it */
-	{"/chat/completions", CALL_CHAT_COMPLETION},
-	/* OpenAI legacy; on llama-server /completions without /v1 is the native form */
-	{"/completions", CALL_COMPLETION},
+/* The model is in the body's `model`, which may be a form's field; "{}" is where it is in the path. */
+static const struct row rows[] = {
+	NOT("/render"),	      /* vLLM 2026-08: /v1/chat/completions/render, the prompt as text */
+	NOT("/derender"),     /* the same, back */
+	NOT("/input_tokens"), /* llama-server v0.5.0: /v1/chat/completions/input_tokens, counts only */
+	NOT("/count_tokens"), /* Anthropic, llama-server, vLLM, SGLang: /v1/messages/count_tokens */
+	NOT("/tokenize"),     /* vLLM, llama-server, SGLang */
+	NOT("/detokenize"),   /* the same */
+	NOT("/control"),      /* llama-server v0.5.0: /v1/chat/completions/control */
+	NOT("/cancel"),	      /* vLLM: /v1/responses/ID/cancel */
+	NOT("/lookup"),	      /* llama-server v0.5.0: /v1/streams/lookup, replays */
+	NOT("/load"),	      /* llama-server's router: /models/load */
+	NOT("/unload"),	      /* the same */
+
+	/* OpenAI: chat. All servers of wire-formats.md but Triton's classic front and TEI. */
+	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED, OPENAI), /* Azure */
+	ROW("/engines/{}/chat/completions", CHAT_COMPLETION, ASKED, OPENAI), /* LiteLLM 2026-03 */
+	ROW("/chat/completions", CHAT_COMPLETION, ASKED, OPENAI),
+	ROW("/chat/completions/batch", CHAT_COMPLETION, ASKED, OPENAI), /* vLLM 2026-08 */
+	/* OpenAI: completions. On llama-server /completions without /v1 is the native form. */
+	ROW("/openai/deployments/{}/completions", COMPLETION, ASKED, OPENAI), /* Azure */
+	ROW("/engines/{}/completions", COMPLETION, ASKED, OPENAI), /* OpenAI legacy, LocalAI */
+	ROW("/completions", COMPLETION, ASKED, OPENAI),
+	/* OpenAI: responses. vLLM, SGLang, llama-server, Ollama, LMDeploy, mistral.rs, LiteLLM */
+	ROW("/responses", RESPONSE, ASKED, OTHER),
+	/* OpenAI: embeddings. The same, TEI and Azure */
+	ROW("/openai/deployments/{}/embeddings", EMBEDDING, ASKED, OTHER),
+	ROW("/engines/{}/embeddings", EMBEDDING, ASKED, OTHER), /* LocalAI 2026-08 */
+	/* OpenAI: audio to text; the model is a field of the form */
+	ROW("/openai/deployments/{}/audio/transcriptions", TRANSCRIPTION, ASKED, OTHER),
+	ROW("/openai/deployments/{}/audio/translations", TRANSCRIPTION, ASKED, OTHER),
+	ROW("/audio/transcriptions", TRANSCRIPTION, ASKED, OTHER), /* vLLM, SGLang, llama-server */
+	ROW("/audio/translations", TRANSCRIPTION, ASKED, OTHER),   /* vLLM */
+
+	/* Anthropic: messages. vLLM, SGLang, llama-server, Ollama, LMDeploy, mistral.rs, LiteLLM */
+	ROW("/v1/messages", MESSAGE, ASKED, OTHER),
+	ROW_IF(WITH_MESSAGES, "^/messages", MESSAGE, ASKED, OTHER), /* LocalAI; of others, MCP */
+
+	/* Ollama 2026-08; also the fronts of SGLang and LocalAI. Without a prompt a model is loaded. */
+	ROW_IF(WITH_MESSAGES, "/api/chat", CHAT_COMPLETION, DEFAULT, OTHER),
+	ROW_IF(WITH_PROMPT, "/api/generate", COMPLETION, DEFAULT, OTHER),
+	ROW("/api/embed", EMBEDDING, ASKED, OTHER), ROW("/api/embeddings", EMBEDDING, ASKED, OTHER),
+
 	/* llama-server v0.5.0, native */
-	{"/completion", CALL_COMPLETION},
+	ROW("/completion", COMPLETION, ASKED, OTHER), ROW("/infill", COMPLETION, ASKED, OTHER),
+	ROW("/embedding", EMBEDDING, ASKED, OTHER),
+	ROW("/embeddings", EMBEDDING, ASKED, OTHER), /* and OpenAI's */
+	ROW("/reranking", RERANK, ASKED, OTHER),
+
+	/* Triton 2026-08: the model is in the path */
+	ROW("/v2/models/{}/versions/*/generate", COMPLETION, ASKED, OTHER),
+	ROW("/v2/models/{}/versions/*/generate_stream", COMPLETION, ALWAYS, OTHER),
+	ROW("/v2/models/{}/generate", COMPLETION, ASKED, OTHER),
+	ROW("/v2/models/{}/generate_stream", COMPLETION, ALWAYS, OTHER),
+
+	/* SGLang 2026-07, TGI 2026-01, vLLM's demo server and /inference/v1, LMDeploy, Cohere v1 */
+	ROW("/generate", COMPLETION, ASKED, OTHER),
+	ROW("/generate_stream", COMPLETION, ALWAYS, OTHER), /* TGI */
+	ROW("/embed", EMBEDDING, ASKED, OTHER),	       /* TEI 2026-07, Cohere (vLLM /v2/embed) */
+	ROW("/embed_all", EMBEDDING, ASKED, OTHER),    /* TEI */
+	ROW("/embed_sparse", EMBEDDING, ASKED, OTHER), /* TEI */
+	ROW("/encode", EMBEDDING, ASKED, OTHER),       /* SGLang, LMDeploy /v1/encode */
+	ROW("/pooling", EMBEDDING, ASKED, OTHER),      /* vLLM, LMDeploy */
+	ROW("/rerank", RERANK, ASKED, OTHER),	       /* vLLM, SGLang, TEI, llama-server, Cohere */
+	ROW("/score", RERANK, ASKED, OTHER),	       /* vLLM, SGLang */
+	ROW("/classify", RERANK, ASKED, OTHER),	       /* vLLM, SGLang */
+	ROW("/generative_scoring", RERANK, ASKED, OTHER), /* vLLM */
+	ROW("/similarity", RERANK, ASKED, OTHER),	  /* TEI */
+	ROW("/get_ppl", RERANK, ASKED, OTHER),		  /* LMDeploy */
+
+	/* Cohere, v1 and v2; vLLM /cohere/v2/chat */
+	ROW("/v1/chat", CHAT_COMPLETION, ASKED, OTHER),
+	ROW("/v2/chat", CHAT_COMPLETION, ASKED, OTHER),
+
+	/* Gemini: LiteLLM 2026-03 /v1beta, Vertex */
+	ROW("/models/{}:generateContent", COMPLETION, ASKED, OTHER),
+	ROW("/models/{}:streamGenerateContent", COMPLETION, ALWAYS, OTHER),
+	ROW("/models/{}:embedContent", EMBEDDING, ASKED, OTHER),
+	ROW("/models/{}:batchEmbedContents", EMBEDDING, ASKED, OTHER),
+	ROW_IF(BY_BODY, "/models/{}:rawPredict", COMPLETION, ASKED, OTHER),
+	ROW_IF(BY_BODY, "/models/{}:streamRawPredict", COMPLETION, ALWAYS, OTHER),
+	ROW_IF(BY_BODY, "/models/{}:predict", COMPLETION, ASKED, OTHER),
+
+	/* Bedrock, as LiteLLM passes it through */
+	ROW("/model/{}/converse", CHAT_COMPLETION, ASKED, OTHER),
+	ROW("/model/{}/converse-stream", CHAT_COMPLETION, ALWAYS, OTHER),
+	ROW_IF(BY_BODY, "/model/{}/invoke", COMPLETION, ASKED, OTHER),
+	ROW_IF(BY_BODY, "/model/{}/invoke-with-response-stream", COMPLETION, ALWAYS, OTHER),
+
+	/* Paths that say nothing: TGI, TEI; SageMaker; Vertex */
+	ROW_IF(BY_BODY, "^/", EMBEDDING, ASKED, OTHER),
+	ROW_IF(BY_BODY, "/invocations", EMBEDDING, ASKED, OTHER),
+	ROW_IF(BY_BODY, "/vertex", EMBEDDING, ASKED, OTHER),
+	ROW_IF(BY_BODY, "/vertex_generate", COMPLETION, ASKED, OTHER), /* SGLang */
+	ROW_IF(BY_BODY, "/predict", RERANK, ASKED, OTHER), /* TEI classifies; llama-server */
 };
 
 struct span endpoint_path(struct span target)
@@ -68,23 +167,51 @@ static struct span decoded(struct span path, uint8_t *room)
 	return span_of(room, n);
 }
 
-bool endpoint_of(enum http_method method, struct span target, enum call_endpoint *endpoint)
+/* The target in absolute form (RFC 9112 3.2.2), as proxies get it, without scheme and host. */
+static struct span without_host(struct span target)
+{
+	const uint8_t *slashes = target.len ? memmem(target.at, target.len, "://", 3) : NULL;
+	if (target.len && target.at[0] != '/' && slashes) {
+		span_skip(&target, (size_t)(slashes - target.at) + 3);
+		while (target.len && target.at[0] != '/')
+			span_skip(&target, 1);
+	}
+	return target;
+}
+
+static const struct row *row_of(struct span path, struct span *model)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (pattern_matches(span_str(rows[i].pattern), path, model))
+			return &rows[i];
+	}
+	return NULL;
+}
+
+bool endpoint_find(enum http_method method, struct span target, struct endpoint *e,
+		   char model[LIMIT_MODEL_BYTES])
 {
 	uint8_t room[PATH_ROOM];
+	struct span named;
 	if (method != HTTP_POST && method != HTTP_PUT)
 		return false;
-	struct span path = decoded(endpoint_path(target), room);
-	while (path.len && path.at[path.len - 1] == '/')
+	struct span path = decoded(without_host(endpoint_path(target)), room);
+	while (path.len > 1 && path.at[path.len - 1] == '/')
 		path.len--;
-	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
-		if (span_ends(path, denied[i]))
-			return false;
-	}
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		if (span_ends(path, rules[i].suffix)) {
-			*endpoint = rules[i].endpoint;
-			return true;
-		}
-	}
-	return false;
+	const struct row *row = row_of(path, &named);
+	if (!row || row->rule == ENDPOINT_NOT)
+		return false;
+	*e = (struct endpoint){row->rule, row->type, row->stream, row->dialect};
+	server_model_label(named, false, model, LIMIT_MODEL_BYTES);
+	return true;
+}
+
+bool endpoint_of(enum http_method method, struct span target, enum call_endpoint *endpoint)
+{
+	struct endpoint e;
+	char model[LIMIT_MODEL_BYTES];
+	if (!endpoint_find(method, target, &e, model))
+		return false;
+	*endpoint = e.type;
+	return true;
 }

@@ -7,8 +7,42 @@
 #include "agent/call/call.h"
 #include "agent/http/event.h"
 
-/* Whether a request is an inference call, and of which kind. `path` is the request target. */
-bool endpoint_of(enum http_method method, struct span path, enum call_endpoint *endpoint);
+/* What decides whether a request on the path is a call, and of which kind. */
+enum endpoint_rule {
+	ENDPOINT_BY_PATH,	/* the path alone */
+	ENDPOINT_WITH_PROMPT,	/* the path, if there is a prompt; else a model is only loaded */
+	ENDPOINT_WITH_MESSAGES, /* the path, if there are messages; the same */
+	ENDPOINT_BY_BODY,	/* what the request's body holds */
+	ENDPOINT_NOT,		/* none: what looks like an endpoint and is not */
+};
+
+/* Whether the answer streams, as far as the request tells. */
+enum endpoint_stream {
+	ENDPOINT_STREAM_ASKED,	 /* where `stream` is true */
+	ENDPOINT_STREAM_DEFAULT, /* unless `stream` is false */
+	ENDPOINT_STREAM_ALWAYS,
+};
+
+/* What a stream of it looks like. */
+enum endpoint_dialect {
+	ENDPOINT_OPENAI, /* choices; ends in a finish reason or [DONE] */
+	ENDPOINT_OTHER,	 /* its own events, or it never streams */
+};
+
+struct endpoint {
+	enum endpoint_rule rule;
+	enum call_endpoint type; /* ENDPOINT_BY_BODY: what `inputs` is to an embedding server */
+	enum endpoint_stream stream;
+	enum endpoint_dialect dialect;
+};
+
+/* False for what is no inference, whatever its body. `target` is the request target; `model` gets the
+ * model in the path as a label, empty if there is none. */
+bool endpoint_find(enum http_method method, struct span target, struct endpoint *e,
+		   char model[LIMIT_MODEL_BYTES]);
+
+/* The same, for those who want to know only whether to look. */
+bool endpoint_of(enum http_method method, struct span target, enum call_endpoint *endpoint);
 
 /* The target's path without its query, as the client wrote it. */
 struct span endpoint_path(struct span target);

@@ -7,6 +7,9 @@
  *
  * How the response's body is read is told by its Content-Type, never by the request: a stream that
  * was asked for may be refused with plain JSON.
+ *
+ * On some paths the request's body tells whether there is a call at all (endpoint.h). One that turns
+ * out to be none is never told to the sink.
  */
 #include "agent/call/inference.h"
 
@@ -30,12 +33,14 @@ struct inference {
 	struct server *server;
 	const struct call_sink *sink;
 	struct call call;
+	struct endpoint endpoint;
 	struct request request;
 	struct reply reply;
 	struct sse sse;
 	enum body_kind kind;
 	bool whole; /* the request is complete */
 	bool started;
+	bool none;	 /* the body has told that it is no inference */
 	bool lines_open; /* BODY_LINES: bytes of the present line were seen */
 	uint64_t last_body_ns;
 };
@@ -67,7 +72,9 @@ struct inference *inference_new(struct server *server, const struct call_sink *s
 	i->call.labels.endpoint = endpoint;
 	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
 	server_text_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
-	if (request_init(&i->request) != 0) {
+	if (request_init(&i->request) != 0 ||
+	    !endpoint_find(head->method, head->path, &i->endpoint, i->request.model)) {
+		request_release(&i->request);
 		free(i);
 		return NULL;
 	}
@@ -106,15 +113,70 @@ static const char *asked_model(const struct inference *i)
 	return last[0] && i->whole && !i->request.unread ? last : "unknown";
 }
 
+/* What a body says that the path leaves open. False: it is no inference. */
+static bool type_of_body(const struct inference *i, enum call_endpoint *type)
+{
+	unsigned holds = i->request.holds;
+	bool tei = strcmp(server_provider(i->server), "tei") == 0;
+	if (holds & REQUEST_HOLDS_MESSAGES)
+		*type = holds & REQUEST_HOLDS_ANTHROPIC ? CALL_MESSAGE : CALL_CHAT_COMPLETION;
+	else if (holds & REQUEST_HOLDS_QUERY)
+		*type = CALL_RERANK;
+	else if (holds & REQUEST_HOLDS_PROMPT || (holds & REQUEST_HOLDS_INPUTS && !tei))
+		*type = CALL_COMPLETION;
+	else if (holds & REQUEST_HOLDS_INPUTS)
+		*type = i->endpoint.type;
+	else if (holds & (REQUEST_HOLDS_INPUT | REQUEST_HOLDS_TEXTS))
+		*type = CALL_EMBEDDING;
+	else
+		return false;
+	return true;
+}
+
+/* Whether the request is an inference, and of which kind. */
+static bool decide(const struct inference *i, enum call_endpoint *type)
+{
+	unsigned holds = i->request.holds;
+	*type = i->endpoint.type;
+	switch (i->endpoint.rule) {
+	case ENDPOINT_BY_BODY:
+		return type_of_body(i, type);
+	case ENDPOINT_WITH_PROMPT:
+		return holds & REQUEST_HOLDS_PROMPT || i->request.unread;
+	case ENDPOINT_WITH_MESSAGES:
+		return holds & REQUEST_HOLDS_MESSAGES || i->request.unread;
+	case ENDPOINT_BY_PATH:
+		return true;
+	case ENDPOINT_NOT:
+		break;
+	}
+	return false;
+}
+
+static bool will_stream(const struct inference *i)
+{
+	switch (i->endpoint.stream) {
+	case ENDPOINT_STREAM_DEFAULT:
+		return i->request.stream || !i->request.stream_told;
+	case ENDPOINT_STREAM_ALWAYS:
+		return true;
+	case ENDPOINT_STREAM_ASKED:
+		break;
+	}
+	return i->request.stream;
+}
+
 /* Recognised: the labels of concurrent_requests are fixed. */
 static void start(struct inference *i)
 {
 	struct call_labels *labels = &i->call.started;
-	if (i->started)
+	if (i->started || i->none)
 		return;
-	i->started = true;
-	labels->endpoint = i->call.labels.endpoint;
-	labels->stream = i->request.stream;
+	i->started = decide(i, &labels->endpoint);
+	i->none = !i->started;
+	if (i->none)
+		return;
+	labels->stream = will_stream(i);
 	copy_label(labels->model, sizeof(labels->model), asked_model(i));
 	server_provider_label(i->server, labels->model, labels->provider, sizeof(labels->provider));
 	i->call.labels = *labels;
@@ -159,6 +221,8 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 {
 	(void)time_ns;
 	start(i);
+	if (i->none)
+		return;
 	i->call.http_status = head->status;
 	i->kind = kind_of(head);
 	i->call.labels.stream = i->kind != BODY_WHOLE;
@@ -244,6 +308,8 @@ void inference_response_body(struct inference *i, struct span bytes, uint64_t ti
 {
 	i->call.response_bytes += bytes.len;
 	i->last_body_ns = time_ns;
+	if (i->none)
+		return;
 	if (i->kind == BODY_EVENTS)
 		read_events(i, bytes, time_ns);
 	else if (i->kind == BODY_LINES)
@@ -255,7 +321,7 @@ void inference_response_body(struct inference *i, struct span bytes, uint64_t ti
 void inference_response_gap(struct inference *i)
 {
 	i->call.incomplete = true;
-	if (i->kind == BODY_UNREAD)
+	if (i->kind == BODY_UNREAD || i->none)
 		return;
 	/* The event that is broken must not be taken for one: what is left of it up to the next
 	 * line is some unknown field. */
@@ -336,7 +402,8 @@ static void end(struct inference *i, enum call_error how, uint64_t time_ns)
 
 void inference_complete(struct inference *i, uint64_t time_ns)
 {
-	end_body(i);
+	if (i->started)
+		end_body(i);
 	end(i, CALL_OK, time_ns);
 }
 

@@ -6,13 +6,32 @@
 #include <errno.h>
 #include <pthread.h>
 
-enum request_want { REQUEST_MODEL = 1, REQUEST_STREAM };
+enum request_want { REQUEST_MODEL = 1, REQUEST_STREAM, REQUEST_HELD };
 
-/* OpenAI chat and completions; llama-server's native completion. A string or null in `stream` is not
- * true. */
+/* The id of a key that is held is REQUEST_HELD and its bit's number. */
+enum request_held { MESSAGES, PROMPT, INPUTS, INPUT, TEXTS, QUERY, ANTHROPIC };
+#define HELD(bit) (REQUEST_HELD + (bit))
+
 static const struct json_want wants[] = {
 	{"model", REQUEST_MODEL},
 	{"stream", REQUEST_STREAM},
+	{"messages", HELD(MESSAGES)},
+	{"prompt", HELD(PROMPT)},
+	{"inputs", HELD(INPUTS)},
+	{"inputText", HELD(PROMPT)}, /* Bedrock: Titan */
+	{"input", HELD(INPUT)},
+	{"texts", HELD(TEXTS)},
+	{"documents", HELD(TEXTS)},
+	{"query", HELD(QUERY)},
+	{"anthropic_version", HELD(ANTHROPIC)},
+	/* Vertex: llama-server v0.5.0, TGI, TEI, SGLang */
+	{"instances[].messages", HELD(MESSAGES)},
+	{"instances[].prompt", HELD(PROMPT)},
+	{"instances[].text", HELD(PROMPT)},
+	{"instances[].inputs", HELD(INPUTS)},
+	{"instances[].input", HELD(INPUT)},
+	{"instances[].query", HELD(QUERY)},
+	{"instances[].model", REQUEST_MODEL},
 };
 
 static struct json_tree *tree;
@@ -37,15 +56,27 @@ void request_release(struct request *r)
 	r->scan = NULL;
 }
 
+/* Of duplicate keys the last holds, as in the servers' own parsers. */
+static void take(struct request *r, const struct json_event *ev)
+{
+	bool container = ev->type == JSON_OBJECT || ev->type == JSON_ARRAY;
+	if (ev->id == REQUEST_MODEL) {
+		if (ev->type == JSON_STRING && !ev->empty)
+			server_model_label(ev->text, ev->cut, r->model, sizeof(r->model));
+	} else if (ev->id == REQUEST_STREAM) {
+		/* A string or a number is not true. */
+		r->stream = ev->type == JSON_TRUE;
+		r->stream_told = ev->type == JSON_TRUE || ev->type == JSON_FALSE;
+	} else if (ev->type == JSON_STRING ? !ev->empty : container && ev->closes && !ev->empty) {
+		r->holds |= 1u << (ev->id - REQUEST_HELD);
+	}
+}
+
 void request_body(struct request *r, struct span bytes)
 {
 	struct json_event ev;
-	while (r->scan && json_next(r->scan, &bytes, &ev) == STEP_EVENT) {
-		if (ev.id == REQUEST_MODEL && ev.type == JSON_STRING)
-			server_model_label(ev.text, ev.cut, r->model, sizeof(r->model));
-		else if (ev.id == REQUEST_STREAM)
-			r->stream = ev.type == JSON_TRUE;
-	}
+	while (r->scan && json_next(r->scan, &bytes, &ev) == STEP_EVENT)
+		take(r, &ev);
 }
 
 void request_unreadable(struct request *r)

@@ -1,5 +1,5 @@
 /*
- * request.h - what an inference request asks for: the model and whether it streams.
+ * request.h - what an inference request asks for: the model, whether it streams, and what it holds.
  */
 #ifndef CALL_REQUEST_H
 #define CALL_REQUEST_H
@@ -9,11 +9,25 @@
 
 struct json;
 
+/* What a body holds: bits. Empty strings and arrays are not there. */
+enum request_holds {
+	REQUEST_HOLDS_MESSAGES = 1,
+	REQUEST_HOLDS_PROMPT = 2,
+	REQUEST_HOLDS_INPUTS = 4, /* TGI: a prompt; TEI: what is to be embedded */
+	REQUEST_HOLDS_INPUT = 8,  /* of embeddings and responses */
+	REQUEST_HOLDS_TEXTS = 16, /* what is to be embedded or, with a query, ranked */
+	REQUEST_HOLDS_QUERY = 32,
+	REQUEST_HOLDS_ANTHROPIC =
+		64, /* anthropic_version: messages as Bedrock and Vertex take them */
+};
+
 struct request {
-	struct json *scan; /* while the body is read */
-	char model[LIMIT_MODEL_BYTES];
+	struct json *scan;	       /* while the body is read */
+	char model[LIMIT_MODEL_BYTES]; /* the path's, unless the body names one */
+	unsigned holds;		       /* bits of enum request_holds */
 	bool stream;
-	bool unread; /* part of it could not be read: what was not found may have been there */
+	bool stream_told; /* else it is what the endpoint does by default */
+	bool unread;	  /* part of it could not be read: what was not found may have been there */
 };
 
 /* 0 or -ENOMEM. A zeroed struct is released. */

@@ -56,6 +56,7 @@ class Server:
     address: client.Address
     provider: str
     is_scripted: bool
+    descriptors: tuple[int, ...] = ()  # that it inherits
 
     def ready(self) -> bool:
         try:
@@ -177,7 +178,7 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                pass_fds=pass_fds,
+                pass_fds=pass_fds + self.server.descriptors,
             )
         return self
 

@@ -40,6 +40,101 @@ static void test_inference_paths(void **state)
 	}
 }
 
+/* The paths of wire-formats.md, server by server. */
+static const struct {
+	const char *target;
+	enum call_endpoint endpoint;
+	enum endpoint_rule rule;
+	enum endpoint_stream stream;
+	const char *model;
+} dialects[] = {
+#define PATH(target, type)                                                                         \
+	{                                                                                          \
+		target, CALL_##type, ENDPOINT_BY_PATH, ENDPOINT_STREAM_ASKED, ""                   \
+	}
+#define NAMED(target, type, model)                                                                 \
+	{                                                                                          \
+		target, CALL_##type, ENDPOINT_BY_PATH, ENDPOINT_STREAM_ASKED, model                \
+	}
+	PATH("/v1/responses", RESPONSE),
+	PATH("/openai/v1/responses", RESPONSE),
+	PATH("/v1/messages", MESSAGE),
+	PATH("/anthropic/v1/messages?beta=true", MESSAGE),
+	PATH("/v1/embeddings", EMBEDDING),
+	PATH("/embeddings", EMBEDDING),
+	PATH("/embedding", EMBEDDING),
+	PATH("/v1/encode", EMBEDDING),
+	PATH("/pooling", EMBEDDING),
+	PATH("/embed", EMBEDDING),
+	PATH("/v2/embed", EMBEDDING),
+	PATH("/embed_all", EMBEDDING),
+	PATH("/embed_sparse", EMBEDDING),
+	PATH("/api/embed", EMBEDDING),
+	PATH("/api/embeddings", EMBEDDING),
+	PATH("/rerank", RERANK),
+	PATH("/v1/rerank", RERANK),
+	PATH("/v2/rerank", RERANK),
+	PATH("/v1/reranking", RERANK),
+	PATH("/v1/score", RERANK),
+	PATH("/classify", RERANK),
+	PATH("/generative_scoring", RERANK),
+	PATH("/similarity", RERANK),
+	PATH("/v1/audio/transcriptions", TRANSCRIPTION),
+	PATH("/v1/audio/translations", TRANSCRIPTION),
+	PATH("/infill", COMPLETION),
+	PATH("/generate", COMPLETION),
+	PATH("/inference/v1/generate", COMPLETION),
+	PATH("/v1/chat/completions/batch", CHAT_COMPLETION),
+	PATH("/cohere/v2/chat", CHAT_COMPLETION),
+	{"/generate_stream", CALL_COMPLETION, ENDPOINT_BY_PATH, ENDPOINT_STREAM_ALWAYS, ""},
+	{"/api/chat", CALL_CHAT_COMPLETION, ENDPOINT_WITH_MESSAGES, ENDPOINT_STREAM_DEFAULT, ""},
+	{"/api/generate", CALL_COMPLETION, ENDPOINT_WITH_PROMPT, ENDPOINT_STREAM_DEFAULT, ""},
+	{"/messages/", CALL_MESSAGE, ENDPOINT_WITH_MESSAGES, ENDPOINT_STREAM_ASKED, ""},
+	NAMED("/v2/models/llama/generate", COMPLETION, "llama"),
+	NAMED("/v2/models/llama/versions/3/generate", COMPLETION, "llama"),
+	{"/v2/models/llama/generate_stream", CALL_COMPLETION, ENDPOINT_BY_PATH,
+	 ENDPOINT_STREAM_ALWAYS, "llama"},
+	{"/v2/models/llama/versions/3/generate_stream", CALL_COMPLETION, ENDPOINT_BY_PATH,
+	 ENDPOINT_STREAM_ALWAYS, "llama"},
+	NAMED("/openai/deployments/gpt/chat/completions?api-version=2", CHAT_COMPLETION, "gpt"),
+	NAMED("/openai/deployments/gpt/completions", COMPLETION, "gpt"),
+	NAMED("/openai/deployments/ada/embeddings", EMBEDDING, "ada"),
+	NAMED("/openai/deployments/w/audio/transcriptions", TRANSCRIPTION, "w"),
+	NAMED("/engines/org/name/chat/completions", CHAT_COMPLETION, "org/name"),
+	NAMED("/v1/engines/copilot-codex/completions", COMPLETION, "copilot-codex"),
+	NAMED("/v1beta/models/gemini-2.0-flash:generateContent", COMPLETION, "gemini-2.0-flash"),
+	{"/v1beta/models/gemini:streamGenerateContent?alt=sse", CALL_COMPLETION, ENDPOINT_BY_PATH,
+	 ENDPOINT_STREAM_ALWAYS, "gemini"},
+	NAMED("/v1/projects/p/publishers/google/models/g:embedContent", EMBEDDING, "g"),
+	NAMED("/bedrock/model/anthropic.claude-3%3A0/converse", CHAT_COMPLETION,
+	      "anthropic.claude-3:0"),
+	{"/model/arn%3Aaws%3Abedrock%3A%3A1%3Ainference-profile%2Fx/converse-stream",
+	 CALL_CHAT_COMPLETION, ENDPOINT_BY_PATH, ENDPOINT_STREAM_ALWAYS,
+	 "arn:aws:bedrock::1:inference-profile/x"},
+	{"/model/titan/invoke", CALL_COMPLETION, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, "titan"},
+	{"/", CALL_EMBEDDING, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, ""},
+	{"http://host:80/", CALL_EMBEDDING, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, ""},
+	{"/invocations", CALL_EMBEDDING, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, ""},
+	{"/vertex", CALL_EMBEDDING, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, ""},
+	{"/vertex_generate", CALL_COMPLETION, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, ""},
+	{"/predict", CALL_RERANK, ENDPOINT_BY_BODY, ENDPOINT_STREAM_ASKED, ""},
+};
+
+static void test_dialects(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
+		struct endpoint e;
+		char model[LIMIT_MODEL_BYTES];
+		assert_true(endpoint_find(HTTP_POST, span_str(dialects[i].target), &e, model));
+		assert_int_equal(e.type, dialects[i].endpoint);
+		assert_int_equal(e.rule, dialects[i].rule);
+		assert_int_equal(e.stream, dialects[i].stream);
+		assert_string_equal(model, dialects[i].model);
+		assert_false(endpoint_find(HTTP_GET, span_str(dialects[i].target), &e, model));
+	}
+}
+
 static void test_other_methods(void **state)
 {
 	(void)state;
@@ -56,7 +151,7 @@ static void test_paths_that_infer_nothing(void **state)
 	(void)state;
 	static const char *const paths[] = {
 		"",
-		"/",
+
 		"*",
 		"?/v1/completions",
 		"/health",
@@ -73,7 +168,22 @@ static void test_paths_that_infer_nothing(void **state)
 		"/v1/chat/completions/control",
 		"/v1/chat/completions/chatcmpl-1/messages",
 		"/v1/streams/lookup",
+		"/v1/threads/thread_1/messages",
+		"/v1/responses/resp_1/cancel",
+		"/v1/responses/input_tokens",
+		"/models/load",
+		"/models/unload",
+		"/v1/audio/speech",
+		"/v1/images/generations",
+		"/v1/moderations",
+		"/v2/models/x/infer",
+		"/v2/models//generate_x",
+		"/v1beta/models/g:countTokens",
+		"/x/messages",
+		"/health_generate",
+		"/get_model_info",
 		"/api/pull",
+		"/api/show",
 		"/v1/xcompletions",
 		"/v1/chat/completions2",
 		"/v1/models?x=/v1/completions",
@@ -116,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_inference_paths),
+		cmocka_unit_test(test_dialects),
 		cmocka_unit_test(test_other_methods),
 		cmocka_unit_test(test_paths_that_infer_nothing),
 		cmocka_unit_test(test_long_paths),

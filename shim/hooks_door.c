@@ -1,0 +1,61 @@
+/*
+ * Doors that a server closes behind itself: it listens as root, forks, and its workers drop to
+ * another user, into a root directory or a seccomp filter of their own before they accept (nginx,
+ * gunicorn --user, HAProxy). Beyond them the ring directory could not be reached any more, or the
+ * attempt would kill the process. So a process that has a listening socket gets its ring before.
+ *
+ * The calls themselves are passed on as they are.
+ */
+#include "shim/hook.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define UNCHANGED ((uid_t)-1)
+
+HOOK(int, setuid, (uid_t user))
+{
+	if (boot_enabled)
+		boot_before_user(user);
+	return shim_real.setuid(user);
+}
+
+HOOK(int, seteuid, (uid_t user))
+{
+	if (boot_enabled)
+		boot_before_user(user);
+	return shim_real.seteuid(user);
+}
+
+HOOK(int, setreuid, (uid_t real, uid_t user))
+{
+	if (boot_enabled && user != UNCHANGED)
+		boot_before_user(user);
+	return shim_real.setreuid(real, user);
+}
+
+HOOK(int, setresuid, (uid_t real, uid_t user, uid_t saved))
+{
+	if (boot_enabled && user != UNCHANGED)
+		boot_before_user(user);
+	return shim_real.setresuid(real, user, saved);
+}
+
+HOOK(int, chroot, (const char *path))
+{
+	if (boot_enabled)
+		boot_before_door();
+	return shim_real.chroot(path);
+}
+
+/* Five registers, whatever the option takes of them, as libc's own function passes them on. */
+HOOK(int, prctl, (int option, long a, long b, long c, long d))
+{
+	if (!boot_enabled || option != PR_SET_SECCOMP)
+		return shim_real.prctl(option, a, b, c, d);
+	boot_before_door();
+	int result = shim_real.prctl(option, a, b, c, d);
+	if (result == 0)
+		boot_behind_filter();
+	return result;
+}
