@@ -36,8 +36,10 @@
 #define SLEEP_EMPTY_MS 500	       /* nothing is watched */
 #define SCAN_NS	       (1000u * MS_NS) /* in case inotify is not to be had */
 #define LIVENESS_NS    (250u * MS_NS)  /* where no descriptor tells */
-#define STATUS_NS      (1000u * MS_NS)
-#define FINAL_DRAINS   1000u /* of a dead process: its ring is finite */
+/* Between two looks at one process. What is accepted is in the ring long before. */
+#define LOOK_NS_MIN  (1000u * MS_NS)
+#define STATUS_NS    (1000u * MS_NS)
+#define FINAL_DRAINS 1000u /* of a dead process: its ring is finite */
 
 struct names {
 	char (*at)[DIRECTORY_NAME_BYTES];
@@ -260,6 +262,30 @@ static void remove_exported(struct loop *l)
 		remove_dead(l);
 }
 
+/* ---- what the shim did not see ------------------------------------------------------------------ */
+
+static bool is_elsewhere(void *user, uint64_t inode)
+{
+	const struct loop *l = user;
+	for (size_t i = 0; i < l->count; i++) {
+		if (watch_has_socket(l->watches[i], inode))
+			return true;
+	}
+	return false;
+}
+
+/* One process a turn, so that the rings of the others do not wait for many. */
+static void look_at_one(struct loop *l, uint64_t now_ns)
+{
+	uint64_t period_ns = (uint64_t)l->config->interval_ms * MS_NS;
+	if (period_ns < LOOK_NS_MIN)
+		period_ns = LOOK_NS_MIN;
+	for (size_t i = 0; i < l->count; i++) {
+		if (watch_look(l->watches[i], now_ns, period_ns, is_elsewhere, l))
+			return;
+	}
+}
+
 /* ---- turns -------------------------------------------------------------------------------------- */
 
 /* How full the fullest lane of all was, in thousandths. */
@@ -316,6 +342,7 @@ static void turn(struct loop *l, int signal_fd)
 {
 	unsigned fill = drain_all(l);
 	uint64_t now_ns = clock_mono_ns();
+	look_at_one(l, now_ns);
 	export_when_due(l, now_ns);
 	if (now_ns >= l->next_status_ns) {
 		report_export(l);

@@ -25,6 +25,7 @@ struct lane_watch {
 	uint64_t controls_dropped; /* as it was last seen */
 	uint64_t check_at_ns;	   /* 0 = nothing to check */
 	bool given_up;		   /* broken: its connections were ended */
+	bool behind;		   /* something stands in it that was not read in its last drain */
 };
 
 struct watch {
@@ -32,6 +33,9 @@ struct watch {
 	struct process process;
 	struct ring_reader *ring;
 	struct flow *flow;
+	struct unseen *unseen;
+	uint64_t next_look_ns;
+	uint64_t controls_at_look; /* dropped ones, all lanes; UINT64_MAX: there was none yet */
 	struct server *server;
 	struct metrics *metrics;
 	struct call_sink calls;
@@ -150,7 +154,8 @@ static bool make_parts(struct watch *w)
 		server_new(p->program, span_of(p->command_line, p->command_line_len), p->provider);
 	w->metrics = metrics_new();
 	w->flow = flow_new(&sink);
-	return w->server && w->metrics && w->flow;
+	w->unseen = unseen_new();
+	return w->server && w->metrics && w->flow && w->unseen;
 }
 
 struct watch *watch_new(const struct directory *d, const char *name, struct call_log *log)
@@ -171,6 +176,7 @@ struct watch *watch_new(const struct directory *d, const char *name, struct call
 	}
 	make_instance_id(w->instance_id, sizeof(w->instance_id));
 	w->pidfd = liveness_open(&w->process);
+	w->controls_at_look = ring_reader_was_read(w->ring) ? UINT64_MAX : 0;
 	return w;
 }
 
@@ -179,6 +185,7 @@ void watch_free(struct watch *w)
 	if (!w)
 		return;
 	flow_free(w->flow); /* first: its connections end into the others */
+	unseen_free(w->unseen);
 	server_free(w->server);
 	metrics_free(w->metrics);
 	ring_reader_close(w->ring);
@@ -251,6 +258,7 @@ static unsigned drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
 	unsigned fill = ring_reader_fill(w->ring, n);
 	size_t passed =
 		ring_reader_drain(w->ring, n, DRAIN_RECORDS, now_ns, !w->ended, on_record, w);
+	lane->behind = passed == DRAIN_RECORDS || (!passed && fill);
 	if (!lane->given_up && ring_reader_lane_broken(w->ring, n)) {
 		lane->given_up = true;
 		flow_check(w->flow, n, ring_reader_lanes(w->ring), nothing_is_open, w, now_ns);
@@ -280,6 +288,45 @@ unsigned watch_drain(struct watch *w)
 		w->dropped_told = dropped;
 	}
 	return fullest;
+}
+
+/* Whether all that the shim told by now was read, or all but the newest. */
+static bool is_up_to_date(const struct watch *w)
+{
+	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++) {
+		if (w->lane[n].behind || w->lane[n].given_up)
+			return false;
+	}
+	return true;
+}
+
+bool watch_look(struct watch *w, uint64_t now_ns, uint64_t period_ns,
+		bool (*elsewhere)(void *user, uint64_t inode), void *user)
+{
+	if (now_ns < w->next_look_ns)
+		return false;
+	w->next_look_ns = now_ns + period_ns;
+	if (w->ended || !liveness_is_visible(&w->process) || !is_up_to_date(w))
+		return true;
+	uint64_t controls = 0;
+	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++)
+		controls += ring_reader_loss(w->ring, n).controls;
+	const struct unseen_known known = {
+		.flow = w->flow,
+		.complete = controls == w->controls_at_look,
+		.elsewhere = elsewhere,
+		.user = user,
+	};
+	if (unseen_look(w->unseen, &w->process, &known) == 0) {
+		w->controls_at_look = controls;
+		flow_forget_unread(w->flow);
+	}
+	return true;
+}
+
+bool watch_has_socket(const struct watch *w, uint64_t inode)
+{
+	return unseen_has(w->unseen, inode);
 }
 
 bool watch_is_broken(const struct watch *w)
@@ -325,6 +372,8 @@ static void tell_connections(struct watch *w)
 		[METRICS_CONN_TLS] = s.tls,
 		[METRICS_CONN_ENCRYPTED] = s.encrypted,
 		[METRICS_CONN_OPAQUE] = s.opaque,
+		[METRICS_CONN_UNSEEN] = unseen_total(w->unseen).not_seen,
+		[METRICS_CONN_UNSEEN_IO_URING] = unseen_total(w->unseen).io_uring,
 		[METRICS_CONN_UNWATCHED] = ring_reader_unwatched(w->ring),
 	};
 	metrics_connections(w->metrics, totals, clock_real_ns());
@@ -344,6 +393,7 @@ struct watch_stats watch_stats(struct watch *w)
 {
 	struct watch_stats s = {
 		.flow = flow_stats(w->flow),
+		.unseen = unseen_total(w->unseen),
 		.unwatched = ring_reader_unwatched(w->ring),
 		.calls_started = w->started,
 		.calls_ended = w->finished,

@@ -8,6 +8,7 @@
 #include "agent/export/exporter.h"
 #include "agent/intake/directory.h"
 #include "agent/intake/flow.h"
+#include "agent/intake/unseen.h"
 
 struct watch;
 
@@ -25,6 +26,13 @@ int watch_pidfd(const struct watch *w);
  * 0 = there was nothing to read. */
 unsigned watch_drain(struct watch *w);
 
+/* Looks for connections that the kernel knows and the ring does not, at most once in `period_ns`; false
+ * if it is not yet time. Right after a drain. `elsewhere` tells whether another watch has a socket. */
+bool watch_look(struct watch *w, uint64_t now_ns, uint64_t period_ns,
+		bool (*elsewhere)(void *user, uint64_t inode), void *user);
+/* Whether it is one that its ring told of, or that it counted. */
+bool watch_has_socket(const struct watch *w, uint64_t inode);
+
 /* Whether the process ended (or its ring is broken): asks the kernel. Stays true. */
 bool watch_has_ended(struct watch *w);
 /* Whether its ring is broken: the process may live, but nothing can be read of it any more. */
@@ -41,6 +49,7 @@ bool watch_export(struct watch *w, struct export_process *to, bool last);
 
 struct watch_stats {
 	struct flow_stats flow;
+	struct unseen_total unseen;
 	uint64_t dropped_records, dropped_bytes, skipped, unwatched;
 	uint64_t calls_started, calls_ended, calls_lost;
 };

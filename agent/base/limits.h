@@ -11,6 +11,12 @@
  * is given up, its calls end as lost. */
 #define LIMIT_PIPELINE 64u
 
+/* intake: descriptors of a process in one look for connections that were not seen, and bytes of one of
+ * the kernel's tables of connections (200,000 of them): some tens of milliseconds. More: the look
+ * is given up, nothing is told of such connections. */
+#define LIMIT_LOOK_DESCRIPTORS 32768u
+#define LIMIT_LOOK_TABLE_BYTES (32u * 1024 * 1024)
+
 /* body: a value that is wanted from a JSON document (a model's name, an error's type). Longer: cut. */
 #define LIMIT_JSON_TEXT_BYTES 256u
 /* body: nesting that is checked bracket by bracket; deeper levels are only counted. */

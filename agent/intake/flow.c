@@ -15,9 +15,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* Descriptors the shim watches lie below 2^20 (shim/conn.h); a larger one is no record of it. */
-#define FLOW_FDS_MAX (1u << 20)
-
 struct connection {
 	uint32_t generation; /* the newest that was seen; 0 = none */
 	bool open;
@@ -25,6 +22,7 @@ struct connection {
 	bool unread;	      /* it ended for us, and may be open: it cannot be read */
 	void *conn;	      /* the sink's; NULL = not followed */
 	uint64_t expected[2]; /* offset of the next byte, by direction */
+	uint64_t inode;	      /* of its socket; 0 = nobody looked */
 };
 
 struct flow {
@@ -220,12 +218,16 @@ void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
 	}
 }
 
-enum flow_knowledge flow_knows(const struct flow *f, uint32_t fd)
+enum flow_knowledge flow_knows(struct flow *f, uint32_t fd, uint64_t inode)
 {
 	if (fd >= f->room)
-		return FLOW_UNKNOWN_FD;
-	const struct connection *c = &f->at[fd];
-	return c->open ? FLOW_OPEN : c->unread ? FLOW_UNREAD : FLOW_UNKNOWN_FD;
+		return FLOW_NOT_TOLD;
+	struct connection *c = &f->at[fd];
+	if (!c->open)
+		return c->unread ? FLOW_UNREAD : FLOW_NOT_TOLD;
+	if (!c->inode)
+		c->inode = inode;
+	return c->inode == inode ? FLOW_OPEN : FLOW_NOT_TOLD;
 }
 
 void flow_forget_unread(struct flow *f)

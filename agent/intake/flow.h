@@ -17,6 +17,9 @@ enum flow_end {
 	FLOW_LOST,   /* its end was not seen */
 };
 
+/* Descriptors the shim watches lie below 2^20 (shim/conn.h); a larger one is no record of it. */
+#define FLOW_FDS_MAX (1u << 20)
+
 /* Of a gap whose length nobody knows: the connection was joined in the middle. */
 #define FLOW_UNKNOWN UINT64_MAX
 
@@ -58,10 +61,14 @@ void flow_record(struct flow *f, const struct ring_record *rec);
 void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
 		bool (*is_open)(void *user, uint32_t fd), void *user, uint64_t time_ns);
 
-/* Whether the connection that a descriptor stands for is one that records told of: it is open, or it
- * was found unreadable since flow_forget_unread and nothing more is told of it. */
-enum flow_knowledge { FLOW_UNKNOWN_FD, FLOW_OPEN, FLOW_UNREAD };
-enum flow_knowledge flow_knows(const struct flow *f, uint32_t fd);
+/*
+ * Whether a socket, named by its inode and found at a descriptor of the process, is a connection that
+ * records told of: it is open, or it was found unreadable since flow_forget_unread and nothing more is
+ * told of it. An open one keeps the first socket that is found at its descriptor; another one there
+ * came after the program had moved it to a duplicate.
+ */
+enum flow_knowledge { FLOW_NOT_TOLD, FLOW_OPEN, FLOW_UNREAD };
+enum flow_knowledge flow_knows(struct flow *f, uint32_t fd, uint64_t inode);
 void flow_forget_unread(struct flow *f);
 
 /* The process ended. */

@@ -53,6 +53,7 @@ struct ring_reader {
 	uint32_t release_bytes;
 	int fd;	  /* what is mapped */
 	bool cut; /* the file lost pages under us */
+	bool was_read;
 	struct lane_state lane[WIRE_LANES_MAX];
 };
 
@@ -114,11 +115,13 @@ static void find_place(struct ring_reader *r, uint32_t n)
 	uint64_t read = __atomic_load_n(&lane_of(r, n)->read, __ATOMIC_RELAXED);
 	uint64_t rest = r->lane_bytes - (tail & (r->lane_bytes - 1));
 	l->tail = l->at = l->head = tail;
+	r->was_read |= tail > 0;
 	l->broken = tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN;
 	if (l->broken || read <= tail || read > head || read - tail > rest || read % WIRE_ALIGN)
 		return;
 	l->at = l->head = read;
 	release(r, n);
+	r->was_read = true;
 }
 
 static void find_places(struct ring_reader *r)
@@ -210,6 +213,11 @@ void ring_reader_discard(struct ring_reader *r)
 	if (!ring_reader_has_producer(r))
 		fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, WIRE_HEADER_BYTES,
 			  (off_t)(r->bytes - WIRE_HEADER_BYTES));
+}
+
+bool ring_reader_was_read(const struct ring_reader *r)
+{
+	return r->was_read;
 }
 
 uint32_t ring_reader_lanes(const struct ring_reader *r)

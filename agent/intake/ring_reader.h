@@ -30,6 +30,9 @@ bool ring_reader_has_producer(const struct ring_reader *r);
  * nothing while there is a producer. */
 void ring_reader_discard(struct ring_reader *r);
 
+/* Whether an agent before us had read of it: there may be connections that we were not told of. */
+bool ring_reader_was_read(const struct ring_reader *r);
+
 uint32_t ring_reader_lanes(const struct ring_reader *r);
 
 /* A record's copy. `payload` dies when the callback returns. */

@@ -355,20 +355,22 @@ static void test_each_connection_is_of_one_kind(void **state)
 static void test_what_is_known_of_a_descriptor(void **state)
 {
 	(void)state;
-	assert_int_equal(flow_knows(fx.flow, 7), FLOW_UNKNOWN_FD);
+	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_NOT_TOLD);
 	put(WIRE_OPEN, 7, 1, 0, "");
 	put_info(WIRE_OPAQUE, 8, 1, 0, WIRE_OPAQUE_TLS);
-	assert_int_equal(flow_knows(fx.flow, 7), FLOW_OPEN);
-	assert_int_equal(flow_knows(fx.flow, 8), FLOW_UNREAD);
-	assert_int_equal(flow_knows(fx.flow, 9), FLOW_UNKNOWN_FD);
-	assert_int_equal(flow_knows(fx.flow, UINT32_MAX), FLOW_UNKNOWN_FD);
+	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_OPEN);
+	assert_int_equal(flow_knows(fx.flow, 7, 101), FLOW_NOT_TOLD);
+	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_OPEN);
+	assert_int_equal(flow_knows(fx.flow, 8, 100), FLOW_UNREAD);
+	assert_int_equal(flow_knows(fx.flow, 9, 100), FLOW_NOT_TOLD);
+	assert_int_equal(flow_knows(fx.flow, UINT32_MAX, 100), FLOW_NOT_TOLD);
 	put(WIRE_OPEN, 8, 2, 0, "");
 	put(WIRE_CLOSE, 8, 2, 0, "");
-	assert_int_equal(flow_knows(fx.flow, 8), FLOW_UNKNOWN_FD);
+	assert_int_equal(flow_knows(fx.flow, 8, 100), FLOW_NOT_TOLD);
 	put_info(WIRE_OPAQUE, 7, 1, 0, WIRE_OPAQUE_OTHER);
-	assert_int_equal(flow_knows(fx.flow, 7), FLOW_UNREAD);
+	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_UNREAD);
 	flow_forget_unread(fx.flow);
-	assert_int_equal(flow_knows(fx.flow, 7), FLOW_UNKNOWN_FD);
+	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_NOT_TOLD);
 }
 
 static bool is_even(void *user, uint32_t fd)

@@ -1,0 +1,42 @@
+/*
+ * unseen.h - which inbound connections of a process the kernel knows and its ring does not: those that
+ * were accepted past the shim (raw system calls, io_uring) or handed over by another process.
+ *
+ * It samples: a connection counts when two successive looks find it, each connection once. One that
+ * is shorter than that is missed, one that the shim saw is never counted.
+ */
+#ifndef INTAKE_UNSEEN_H
+#define INTAKE_UNSEEN_H
+
+#include "agent/intake/flow.h"
+
+struct unseen;
+
+struct unseen *unseen_new(void); /* NULL without memory */
+void unseen_free(struct unseen *u);
+
+/* What is known from elsewhere at the time of a look. */
+struct unseen_known {
+	struct flow *flow;
+	/* False: records of opening may be missing; what is new is nobody's and never counted. */
+	bool complete;
+	/* Whether another watched process has the socket and can say what it is. */
+	bool (*elsewhere)(void *user, uint64_t inode);
+	void *user;
+};
+
+/* Looks at the process, which is of our PID namespace. A look that fails (it ended, its /proc is not
+ * ours to read, it has too many descriptors) changes nothing. 0 or -errno. */
+int unseen_look(struct unseen *u, const struct process *p, const struct unseen_known *known);
+
+/* Whether the last look found that socket, and it is one that was told of or counted. */
+bool unseen_has(const struct unseen *u, uint64_t inode);
+
+/* Connections that were counted so far, by whether the process had an io_uring then. */
+struct unseen_total {
+	uint64_t not_seen;
+	uint64_t io_uring;
+};
+struct unseen_total unseen_total(const struct unseen *u);
+
+#endif
