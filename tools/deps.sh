@@ -20,6 +20,7 @@ libprotobuf-c-dev p:libprotobuf-c
 protobuf-c-compiler c:protoc-c
 libelf-dev p:libelf
 zlib1g-dev p:zlib
+libnghttp2-dev p:libnghttp2
 python3-venv f:python_venv
 '
 check="$build

@@ -16,6 +16,12 @@
  * is given up, nothing is told of such connections. */
 #define LIMIT_LOOK_DESCRIPTORS 32768u
 #define LIMIT_LOOK_TABLE_BYTES (32u * 1024 * 1024)
+/* http: the table of fields of one direction of an HTTP/2 connection. An encoder that wants a larger one
+ * makes the direction unreadable. Servers keep 4 KiB, the default, browsers offer 64 KiB. */
+#define LIMIT_HPACK_TABLE_BYTES (64u * 1024)
+/* call: calls under way at once on one HTTP/2 connection. Servers allow 100 to 256 streams. More: the
+ * connection is given up, its calls end as lost. */
+#define LIMIT_STREAMS 4096u
 
 /* body: a value that is wanted from a JSON document (a model's name, an error's type). Longer: cut. */
 #define LIMIT_JSON_TEXT_BYTES 256u

@@ -37,6 +37,9 @@ enum http_method {
 	HTTP_PATCH,
 };
 
+/* Methods are case-sensitive (RFC 9110 9.1). */
+enum http_method http_method_of(struct span text);
+
 /*
  * Spans are borrowed: they die at the next call on the parser. Absent fields are empty spans; of a
  * field that comes more than once it is the first. A folded value keeps its line ends.

@@ -199,23 +199,6 @@ static bool read_version(struct span s, unsigned *minor)
 	return true;
 }
 
-static enum http_method method_of(struct span s)
-{
-	static const struct {
-		const char *text;
-		enum http_method method;
-	} known[] = {
-		{"GET", HTTP_GET},	 {"POST", HTTP_POST},	    {"HEAD", HTTP_HEAD_METHOD},
-		{"PUT", HTTP_PUT},	 {"CONNECT", HTTP_CONNECT}, {"OPTIONS", HTTP_OPTIONS},
-		{"DELETE", HTTP_DELETE}, {"PATCH", HTTP_PATCH},
-	};
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (span_is(s, known[i].text))
-			return known[i].method;
-	}
-	return HTTP_METHOD_OTHER;
-}
-
 /* Spaces inside the target are taken as its own: some clients do not encode them. */
 static bool read_request_line(struct span line, struct http_head *h)
 {
@@ -224,7 +207,7 @@ static bool read_request_line(struct span line, struct http_head *h)
 	if (!first || last <= first + 1)
 		return false;
 	h->method_text = span_of(line.at, (size_t)(first - line.at));
-	h->method = method_of(h->method_text);
+	h->method = http_method_of(h->method_text);
 	h->path = span_of(first + 1, (size_t)(last - first) - 1);
 	size_t before = (size_t)(last + 1 - line.at);
 	return is_token(h->method_text) && is_clean(line) &&
@@ -281,7 +264,7 @@ bool head_starts_request(struct span piece)
 		return read_request_line(take_line(&piece), &h) && h.method != HTTP_METHOD_OTHER;
 	const uint8_t *space = piece.len ? memchr(piece.at, ' ', piece.len) : NULL;
 	struct span method = span_take(&piece, space ? (size_t)(space - piece.at) : 0);
-	return method_of(method) != HTTP_METHOD_OTHER && span_starts(piece, " /");
+	return http_method_of(method) != HTTP_METHOD_OTHER && span_starts(piece, " /");
 }
 
 bool head_starts_response(struct span piece)
