@@ -155,6 +155,19 @@ static bool begins_like_http(const struct iovec *iov, size_t moved)
 	return moved < 16;
 }
 
+/* A server of HTTP/2 may speak first: its SETTINGS, a frame of stream 0 (RFC 9113 3.4, 6.5). */
+static bool begins_like_settings(const struct iovec *iov, size_t moved)
+{
+	static const uint8_t type_to_stream[] = {4, 0, 0, 0, 0, 0};
+	if (moved < 9 || byte_at(iov, 0) || byte_at(iov, 1) || byte_at(iov, 2) % 6)
+		return false;
+	for (size_t i = 0; i < sizeof(type_to_stream); i++) {
+		if (byte_at(iov, 3 + i) != type_to_stream[i])
+			return false;
+	}
+	return true;
+}
+
 static void give_up(struct conn_id id, enum wire_opaque why)
 {
 	put_control(WIRE_OPAQUE, id, why, 0);
@@ -182,6 +195,17 @@ static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 		give_up(id, WIRE_OPAQUE_OTHER);
 	}
 	return false;
+}
+
+/* The server writes before it has read anything; false if that is not to be recorded. */
+static bool speaks_first(struct conn_id id, const struct iovec *iov, size_t moved)
+{
+	bool settings = begins_like_settings(iov, moved);
+	if (settings)
+		set_kind(id, CONN_HTTP);
+	else
+		give_up(id, WIRE_OPAQUE_OTHER);
+	return settings;
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------- */
@@ -260,9 +284,9 @@ void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_
 	enum conn_kind kind = kind_of(mark.id);
 	if (moved < 0)
 		note_failure(mark.id);
-	else if (moved > 0 && kind == CONN_NEW)
-		give_up(mark.id, WIRE_OPAQUE_OTHER); /* HTTP servers do not speak first */
-	else if (moved > 0 && kind == CONN_HTTP)
+	else if (moved > 0 && kind == CONN_NEW && !speaks_first(mark.id, iov, (size_t)moved))
+		return;
+	else if (moved > 0 && (kind == CONN_HTTP || kind == CONN_NEW))
 		put_data(WIRE_OUT, mark, iov, (size_t)moved, &conn_slots[mark.id.home].out_bytes);
 	else if (moved > 0 && kind == CONN_TLS)
 		ciphertext_moved(mark.id, true);
@@ -276,7 +300,7 @@ static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t mov
 	enum conn_kind kind = kind_of(id);
 	if (kind != CONN_TLS)
 		return kind == CONN_TLS_HTTP;
-	if (!in || !begins_like_http(iov, moved)) {
+	if (in ? !begins_like_http(iov, moved) : !begins_like_settings(iov, moved)) {
 		give_up(id, WIRE_OPAQUE_OTHER);
 		return false;
 	}

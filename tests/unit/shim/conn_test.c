@@ -408,6 +408,37 @@ static void test_a_server_that_speaks_first_is_no_http_server(void **state)
 	assert_false(conn_watched(3));
 }
 
+static void test_a_server_of_http2_may_speak_first(void **state)
+{
+	(void)state;
+	static const char settings[] = "\0\0\6\4\0\0\0\0\0\0\3\0\0\0\144";
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool is;
+	} rows[] = {
+		{settings, 15, true},
+		{"\0\0\0\4\0\0\0\0\0", 9, true},
+		{"\0\0\0\4\0\0\0\0", 8, false},
+		{"\0\0\0\4\1\0\0\0\0", 9, false},
+		{"\0\0\0\4\0\0\0\0\1", 9, false},
+		{"\0\0\5\4\0\0\0\0\0", 9, false},
+		{"\0\0\0\6\0\0\0\0\0", 9, false},
+		{"\0\1\0\4\0\0\0\0\0", 9, false},
+		{"\1\0\0\4\0\0\0\0\0", 9, false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct iovec iov[2] = {{(void *)(uintptr_t)rows[i].bytes, 5},
+				       {(void *)(uintptr_t)(rows[i].bytes + 5), rows[i].len - 5}};
+		setup(NULL);
+		conn_accepted(3);
+		stream_after_write(stream_before_write(3), iov, (ssize_t)rows[i].len, 0);
+		assert_int_equal(conn_watched(3), rows[i].is);
+		reads(3, "PRI", 0);
+		assert_true(!strstr(records(), "in 3.1 @0 PRI") == !rows[i].is);
+	}
+}
+
 static void test_duplicates_stand_for_one_connection_until_the_last_is_closed(void **state)
 {
 	(void)state;
@@ -535,6 +566,7 @@ int main(void)
 		TEST(test_plain_text_that_is_not_http_is_left_alone),
 		TEST(test_more_tls_objects_than_places_are_nobodys),
 		TEST(test_a_server_that_speaks_first_is_no_http_server),
+		TEST(test_a_server_of_http2_may_speak_first),
 		TEST(test_duplicates_stand_for_one_connection_until_the_last_is_closed),
 		TEST(test_dup2_over_a_connection_closes_it),
 		TEST(test_a_range_closes_what_is_watched_in_it),
