@@ -228,6 +228,8 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 	i->call.labels.stream = i->kind != BODY_WHOLE;
 	if (!is_identity(head->content_encoding) || reply_init(&i->reply, i->server) != 0)
 		i->kind = BODY_UNREAD;
+	else
+		reply_head(&i->reply, head);
 	sse_init(&i->sse);
 }
 
@@ -282,7 +284,8 @@ static void read_events(struct inference *i, struct span bytes, uint64_t time_ns
 		if (ev.type == SSE_DATA) {
 			reply_bytes(&i->reply, ev.data);
 		} else if (ev.type == SSE_END) {
-			i->reply.failed |= span_is(ev.name, "error");
+			if (span_is(ev.name, "error"))
+				reply_failed(&i->reply);
 			end_document(i, time_ns);
 		}
 	}
@@ -334,13 +337,31 @@ void inference_response_gap(struct inference *i)
 
 /* ---- the end ------------------------------------------------------------------------------------ */
 
-static void set_tokens(struct call *c, const struct reply_tokens *t, enum call_token_source source)
+static void set_output(struct call *c, uint64_t output, enum call_token_source source)
 {
 	c->token_source = source;
 	c->has_output_tokens = true;
-	c->output_tokens = t->output;
-	c->has_input_tokens = t->has_input;
-	c->input_tokens = t->input;
+	c->output_tokens = output;
+}
+
+/* Where the output is told, the prompt's count is of the same source, 0 or not; else 0 is none. */
+static void set_input(struct call *c, const struct reply_tokens *t, bool output)
+{
+	c->has_input_tokens = t->has_input && (output || t->input);
+	c->input_tokens = c->has_input_tokens ? t->input : 0;
+}
+
+static void set_cached(struct call *c, const struct reply_tokens *t)
+{
+	if (t->has_cached && !c->has_cached_tokens) {
+		c->has_cached_tokens = true;
+		c->cached_tokens = t->cached;
+	}
+}
+
+static bool generates(enum call_endpoint e)
+{
+	return e != CALL_EMBEDDING && e != CALL_RERANK;
 }
 
 /* usage, else the engine's count, else the events that carried content. */
@@ -348,19 +369,27 @@ static void count_tokens(struct inference *i)
 {
 	struct call *c = &i->call;
 	const struct reply *r = &i->reply;
+	bool output = generates(c->labels.endpoint);
+	const struct reply_tokens usage = reply_usage(r, output);
 	if (c->incomplete || i->kind == BODY_UNREAD)
 		return;
-	if (reply_tokens_told(r, &r->usage))
-		set_tokens(c, &r->usage, CALL_TOKENS_USAGE);
-	else if (reply_tokens_told(r, &r->engine))
-		set_tokens(c, &r->engine, CALL_TOKENS_ENGINE);
-	else if (c->labels.stream && c->events) {
-		c->token_source = CALL_TOKENS_EVENTS;
-		c->has_output_tokens = true;
-		c->output_tokens = c->events;
+	set_cached(c, &usage);
+	set_cached(c, &r->engine);
+	if (output && reply_tokens_told(r, &usage)) {
+		set_output(c, usage.output, CALL_TOKENS_USAGE);
+		set_input(c, &usage, true);
+		return;
 	}
-	c->has_cached_tokens = r->usage.has_cached || r->engine.has_cached;
-	c->cached_tokens = r->usage.has_cached ? r->usage.cached : r->engine.cached;
+	set_input(c, &usage, false);
+	if (output && reply_tokens_told(r, &r->engine)) {
+		set_output(c, r->engine.output, CALL_TOKENS_ENGINE);
+		set_input(c, &r->engine, true);
+		return;
+	}
+	if (!c->has_input_tokens)
+		set_input(c, &r->engine, false);
+	if (output && c->labels.stream && c->events)
+		set_output(c, c->events, CALL_TOKENS_EVENTS);
 }
 
 /* What is left of a body that ends without its last line end. */

@@ -11,40 +11,69 @@
 #include "agent/call/server.h"
 
 struct json;
+struct http_head;
 
-/* Token counts of one source; `known` where output is. */
+/* Token counts of one source; `known` where output is. `input` is the whole prompt, the part of it that
+ * was cached among it. */
 struct reply_tokens {
 	bool known, has_input, has_cached;
 	uint64_t input, output, cached;
 };
 
+/* What the present document holds. */
+struct reply_document {
+	bool content;  /* generated material, whatever the document is */
+	bool loose;    /* the same, of a document without a `type` */
+	bool delta;    /* the same, of one without, or whose type is a delta */
+	bool block;    /* the same, where a block begins */
+	bool finished; /* a finish reason is in it */
+	bool failed;   /* an error is in it */
+	bool grows;   /* the engine's output counts what the answer holds so far: more is content */
+	uint8_t type; /* enum reply_type */
+	uint32_t index;	     /* of the choice or sequence it belongs to */
+	uint32_t bytes;	     /* before the first that is no JSON */
+	uint32_t counts[14]; /* by enum reply_count, reply.c */
+	uint16_t counted;    /* those that it has: bits */
+};
+
+struct reply_sequences;
+
 struct reply {
 	struct server *server;
 	struct json *scan;
-	/* of the present document */
-	bool content;		   /* generated material is in it */
-	bool finished;		   /* a finish reason is in it */
-	bool failed;		   /* an error is in it */
-	struct reply_tokens found; /* its usage */
+	struct reply_document now;
 	/* of the response so far */
 	char model[LIMIT_MODEL_BYTES];
 	char finish_reason[LIMIT_FINISH_BYTES];
-	struct reply_tokens usage;  /* the last that counts output, else the last; never the sum */
-	struct reply_tokens engine; /* the engine's own fields */
+	struct reply_tokens usage; /* the last that counts output, else the last; never the sum */
+	struct reply_tokens begun; /* the last that counts the prompt alone: Messages' first */
+	struct reply_tokens
+		engine; /* the engine's own fields; the sum of the sequences of an answer */
+	struct reply_sequences *sequences; /* NULL until the engine counts */
 	uint64_t content_documents;
+	uint64_t total; /* tokens of any kind, where a usage says no more */
 	bool any_failed;
+	bool choices; /* it is of OpenAI's kind */
+	bool done;    /* [DONE] was there */
 };
 
 /* 0 or -ENOMEM. A zeroed struct is released. */
 int reply_init(struct reply *r, struct server *server);
 void reply_release(struct reply *r);
 
+/* Counts that servers put into the response's fields. */
+void reply_head(struct reply *r, const struct http_head *head);
+
 /* Bytes of the present document. */
 void reply_bytes(struct reply *r, struct span bytes);
+/* The document is an error for what was around it: an event's name, a frame's header. */
+void reply_failed(struct reply *r);
 /* The document is complete; the next begins. Returns whether it carried a token: generated content,
  * or a finish with a non-zero usage where no content came before (an answer of special tokens alone). */
 bool reply_end_document(struct reply *r);
-/* Whether `usage` or `engine` of it is a count of the answer. */
+/* The usage that holds at the end. Of what does not generate (embeddings) all tokens are the prompt's. */
+struct reply_tokens reply_usage(const struct reply *r, bool generates);
+/* Whether that or `engine` is a count of the answer. */
 bool reply_tokens_told(const struct reply *r, const struct reply_tokens *t);
 /* The document is broken (bytes of it were lost); the next begins. */
 void reply_drop_document(struct reply *r);

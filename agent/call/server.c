@@ -114,6 +114,12 @@ void server_saw_fingerprint(struct server *s, struct span fingerprint)
 		learn(s, provider_by_fingerprint(fingerprint));
 }
 
+void server_saw_mark(struct server *s, const char *provider)
+{
+	if (!s->provider[0])
+		learn(s, provider);
+}
+
 const char *server_last_model(const struct server *s)
 {
 	return s->last_model;

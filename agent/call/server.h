@@ -16,6 +16,8 @@ void server_provider_label(const struct server *s, const char *model, char *to, 
 /* Evidence that a response brings; the first that says something decides for good. */
 void server_saw_response(struct server *s, const struct http_head *head);
 void server_saw_fingerprint(struct server *s, struct span fingerprint);
+/* The same: a field that this provider alone writes. */
+void server_saw_mark(struct server *s, const char *provider);
 
 /* The model of the last success; empty if there was none. */
 const char *server_last_model(const struct server *s);

@@ -1,6 +1,6 @@
 /*
- * Recorded exchanges of chat and completions with hosted services (corpora/README.md), told to a session
- * in pieces of random size, beside what jansson reads out of the whole documents.
+ * Recorded exchanges with hosted services and Ollama (corpora/README.md), told to a session in pieces of
+ * random size, beside what jansson reads out of the whole documents.
  */
 #include "tests/unit/call/book.h"
 
@@ -13,12 +13,13 @@ struct recording {
 	uint8_t *request, *response;
 	size_t request_len, response_len;
 	int status;
+	size_t kind;
 };
 
 /* What the whole documents say. */
 struct truth {
-	uint64_t events, output;
-	bool counted, failed;
+	uint64_t events, output, input;
+	bool counted, engine, failed;
 	char finish[LIMIT_FINISH_BYTES];
 	size_t first_end, last_end; /* behind the blank line of the first and last content event */
 };
@@ -73,13 +74,30 @@ static const char *member(const json_t *o, const char *name)
 
 /* ---- the truth ---------------------------------------------------------------------------------- */
 
-static bool has_text(const json_t *o, const char *name)
+static const json_t *at(const json_t *o, const char *path)
 {
-	const char *text = member(o, name);
-	return text && *text;
+	char key[64];
+	while (o && *path) {
+		size_t n = strcspn(path, ".");
+		snprintf(key, sizeof(key), "%.*s", (int)n, path);
+		o = json_object_get(o, key);
+		path += n + (path[n] == '.');
+	}
+	return o;
 }
 
-static bool is_content(const json_t *choice)
+static const char *text_at(const json_t *o, const char *path)
+{
+	const char *text = json_string_value(at(o, path));
+	return text ? text : "";
+}
+
+static bool has_text(const json_t *o, const char *path)
+{
+	return *text_at(o, path);
+}
+
+static bool is_choice_content(const json_t *choice)
 {
 	const json_t *delta = json_object_get(choice, "delta");
 	return has_text(choice, "text") || has_text(delta, "content") ||
@@ -89,58 +107,141 @@ static bool is_content(const json_t *choice)
 	       json_object_size(json_object_get(delta, "function_call"));
 }
 
+static bool is_content(const json_t *o)
+{
+	const char *type = text_at(o, "type");
+	const json_t *choices = json_object_get(o, "choices");
+	for (size_t i = 0; i < json_array_size(choices); i++) {
+		if (is_choice_content(json_array_get(choices, i)))
+			return true;
+	}
+	if (strcmp(type, "content_block_delta") == 0)
+		return has_text(o, "delta.text") || has_text(o, "delta.thinking") ||
+		       has_text(o, "delta.partial_json");
+	if (strcmp(type, "content_block_start") == 0)
+		return strstr(text_at(o, "content_block.type"), "tool_use") != NULL;
+	if (strncmp(type, "response.", 9) == 0)
+		return strstr(type, ".delta") && has_text(o, "delta");
+	return has_text(o, "value") || has_text(o, "response") || has_text(o, "message.content") ||
+	       has_text(o, "message.thinking") || json_array_size(at(o, "message.tool_calls"));
+}
+
+static void learn_finish(struct truth *t, const json_t *o)
+{
+	static const char *const paths[] = {"stop_reason", "delta.stop_reason", "done_reason"};
+	const json_t *choices = json_object_get(o, "choices");
+	const json_t *response = at(o, "response.status") ? at(o, "response") : o;
+	const char *why = "";
+	for (size_t i = 0; i < json_array_size(choices); i++) {
+		const char *reason = text_at(json_array_get(choices, i), "finish_reason");
+		why = *reason ? reason : why;
+	}
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		why = has_text(o, paths[i]) ? text_at(o, paths[i]) : why;
+	if (json_array_size(at(o, "generations")))
+		why = text_at(json_array_get(at(o, "generations"), 0), "finish_reason");
+	if (strcmp(text_at(response, "status"), "completed") == 0)
+		why = "completed";
+	if (has_text(response, "incomplete_details.reason"))
+		why = text_at(response, "incomplete_details.reason");
+	if (*why)
+		snprintf(t->finish, sizeof(t->finish), "%s", why);
+}
+
+static void learn_usage(struct truth *t, const json_t *o)
+{
+	static const char *const output[] = {
+		"usage.completion_tokens", "usage.output_tokens", "response.usage.output_tokens",
+		"x_groq.usage.completion_tokens", "meta.billed_units.output_tokens"};
+	static const char *const input[] = {
+		"usage.prompt_tokens",	       "usage.input_tokens",
+		"response.usage.input_tokens", "message.usage.input_tokens",
+		"x_groq.usage.prompt_tokens",  "meta.billed_units.input_tokens"};
+	static const char *const cached[] = {"usage.cache_read_input_tokens",
+					     "usage.cache_creation_input_tokens",
+					     "message.usage.cache_read_input_tokens",
+					     "message.usage.cache_creation_input_tokens"};
+	uint64_t prompt = 0;
+	for (size_t i = 0; i < sizeof(output) / sizeof(output[0]); i++) {
+		if (json_integer_value(at(o, output[i])) > 0) {
+			t->counted = true;
+			t->output = (uint64_t)json_integer_value(at(o, output[i]));
+		}
+	}
+	for (size_t i = 0; i < sizeof(input) / sizeof(input[0]); i++)
+		prompt += (uint64_t)json_integer_value(at(o, input[i])) *
+			  (strncmp(input[i], "x_groq", 6) != 0 || !at(o, "usage"));
+	for (size_t i = 0; i < sizeof(cached) / sizeof(cached[0]); i++)
+		prompt += (uint64_t)json_integer_value(at(o, cached[i]));
+	t->input = prompt ? prompt : t->input;
+	if (json_integer_value(at(o, "eval_count")) > 0) {
+		t->engine = t->counted = true;
+		t->output = (uint64_t)json_integer_value(at(o, "eval_count"));
+		t->input = (uint64_t)json_integer_value(at(o, "prompt_eval_count"));
+	}
+}
+
 static void learn(struct truth *t, const json_t *document, size_t end)
 {
-	const json_t *choices = json_object_get(document, "choices"), *error, *usage;
-	bool content = false;
-	for (size_t i = 0; i < json_array_size(choices); i++) {
-		const json_t *choice = json_array_get(choices, i);
-		content |= is_content(choice);
-		if (member(choice, "finish_reason"))
-			snprintf(t->finish, sizeof(t->finish), "%s",
-				 member(choice, "finish_reason"));
-	}
-	if (content) {
+	const json_t *error = json_object_get(document, "error");
+	if (is_content(document)) {
 		t->events++;
 		t->first_end = t->first_end ? t->first_end : end;
 		t->last_end = end;
 	}
-	error = json_object_get(document, "error");
 	t->failed |= json_is_object(error) || json_is_string(error);
-	usage = json_object_get(json_object_get(document, "usage"), "completion_tokens");
-	if (json_integer_value(usage) > 0) {
-		t->counted = true;
-		t->output = (uint64_t)json_integer_value(usage);
-	}
+	learn_finish(t, document);
+	learn_usage(t, document);
 }
 
-/* Every event of these services is one line of data and a blank one. */
+/* Every event of these services has one line of data, and a blank one behind it. */
 static void read_stream(struct truth *t, const struct recording *rec)
 {
-	const char *at = (const char *)rec->response, *end = at + rec->response_len;
-	while (at < end) {
-		const char *blank = memmem(at, (size_t)(end - at), "\n\n", 2);
+	const char *now = (const char *)rec->response, *end = now + rec->response_len;
+	while (now < end) {
+		const char *blank = memmem(now, (size_t)(end - now), "\n\n", 2);
 		const char *next = blank ? blank + 2 : end;
-		if (strncmp(at, "data: {", 7) == 0) {
-			json_t *o = json_loadb(at + 6, (size_t)((blank ? blank : end) - at) - 6, 0,
-					       NULL);
+		const char *data = memmem(now, (size_t)(next - now), "data: {", 7);
+		if (data) {
+			json_t *o = json_loadb(data + 6, (size_t)((blank ? blank : end) - data) - 6,
+					       0, NULL);
 			assert_non_null(o);
 			learn(t, o, (size_t)(next - (const char *)rec->response));
 			json_decref(o);
 		}
-		at = next;
+		now = next;
 	}
+}
+
+static void read_lines(struct truth *t, const struct recording *rec)
+{
+	const char *now = (const char *)rec->response, *end = now + rec->response_len;
+	while (now < end) {
+		const char *lf = memchr(now, '\n', (size_t)(end - now));
+		json_t *o = json_loadb(now, (size_t)((lf ? lf : end) - now), 0, NULL);
+		assert_non_null(o);
+		now = lf ? lf + 1 : end;
+		learn(t, o, (size_t)(now - (const char *)rec->response));
+		json_decref(o);
+	}
+}
+
+static bool is_lines(const struct recording *rec)
+{
+	return strncmp(rec->type, "application/x-ndjson", 20) == 0;
 }
 
 static bool is_stream(const struct recording *rec)
 {
-	return strncmp(rec->type, "text/event-stream", 17) == 0;
+	return strncmp(rec->type, "text/event-stream", 17) == 0 || is_lines(rec);
 }
 
 static struct truth truth_of(const struct recording *rec)
 {
 	struct truth t = {0};
-	if (is_stream(rec)) {
+	if (is_lines(rec)) {
+		read_lines(&t, rec);
+	} else if (is_stream(rec)) {
 		read_stream(&t, rec);
 	} else {
 		json_t *o = json_loadb((const char *)rec->response, rec->response_len, 0, NULL);
@@ -198,6 +299,35 @@ static void converse(struct session *s, const struct recording *rec, const struc
 	told(s, SESSION_OUT, at_ms(100000), "0\r\n\r\n");
 }
 
+/* The kinds of call that are recorded, by the ends of their paths. */
+static const struct {
+	const char *end;
+	enum call_endpoint endpoint;
+} kinds[] = {
+	{"/chat/completions", CALL_CHAT_COMPLETION},
+	{"/completions", CALL_COMPLETION},
+	{"/v1/responses", CALL_RESPONSE},
+	{"/v1/messages", CALL_MESSAGE},
+	{"/embeddings", CALL_EMBEDDING},
+	{"/embed", CALL_EMBEDDING},
+	{"/rerank", CALL_RERANK},
+	{"/api/chat", CALL_CHAT_COMPLETION},
+	{"/api/generate", CALL_COMPLETION},
+	{"/v1/generate", CALL_COMPLETION},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static size_t kind_of(const char *path)
+{
+	size_t k = 0, n = strcspn(path, "?");
+	for (; k < KINDS; k++) {
+		size_t m = strlen(kinds[k].end);
+		if (n >= m && strncmp(path + n - m, kinds[k].end, m) == 0)
+			break;
+	}
+	return k;
+}
+
 static void assert_asked_model(const struct recording *rec, const struct call *c)
 {
 	json_t *o = json_loadb((const char *)rec->request, rec->request_len, 0, NULL);
@@ -221,14 +351,18 @@ static void check(const struct recording *rec)
 	assert_int_equal(book.count, 1);
 	const struct call *c = &book.calls[0];
 	assert_int_equal(c->http_status, rec->status);
+	assert_int_equal(c->labels.endpoint, kinds[rec->kind].endpoint);
 	assert_int_equal(c->labels.stream, is_stream(rec));
 	assert_int_equal(c->error != CALL_OK, rec->status >= 400 || t.failed);
 	assert_int_equal(c->events, t.events);
 	assert_int_equal(c->response_bytes, rec->response_len);
 	assert_string_equal(c->finish_reason, t.finish);
 	assert_asked_model(rec, c);
+	if (t.input)
+		assert_int_equal(c->input_tokens, t.input);
 	if (t.counted) {
-		assert_int_equal(c->token_source, CALL_TOKENS_USAGE);
+		assert_int_equal(c->token_source,
+				 t.engine ? CALL_TOKENS_ENGINE : CALL_TOKENS_USAGE);
 		assert_int_equal(c->output_tokens, t.output);
 	} else if (t.events) {
 		assert_int_equal(c->token_source, CALL_TOKENS_EVENTS);
@@ -243,12 +377,6 @@ static void check(const struct recording *rec)
 	refused += rec->status >= 400;
 }
 
-static bool ends_in(const char *path, const char *end)
-{
-	size_t n = strcspn(path, "?"), m = strlen(end);
-	return n >= m && strncmp(path + n - m, end, m) == 0;
-}
-
 static void take_line(const char *line)
 {
 	json_t *o = json_loads(line, 0, NULL);
@@ -259,7 +387,8 @@ static void take_line(const char *line)
 				.response = response_room,
 				.status = (int)json_integer_value(json_object_get(o, "status"))};
 	assert_non_null(o);
-	if (ends_in(rec.path, "/completions") && rec.type) {
+	rec.kind = kind_of(rec.path);
+	if (rec.kind < KINDS && rec.type) {
 		rec.request_len = base64(member(o, "request"), request_room);
 		rec.response_len = base64(member(o, "response"), response_room);
 		if (rec.response_len && decode(member(headers, "content-encoding"), &rec))
@@ -286,7 +415,7 @@ static void test_recordings(void **state)
 	gzclose(f);
 	print_message("%zu streams, %zu documents, %zu of them refusals\n", streams, documents,
 		      refused);
-	assert_true(streams > 50 && documents > 100);
+	assert_true(streams > 200 && documents > 500);
 }
 
 int main(void)
