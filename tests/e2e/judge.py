@@ -124,6 +124,12 @@ def check_moments(line: dict[str, Any], o: Outcome, where: dict[str, Any]) -> No
         assert line["ended_ns"] <= r.end_ns, where
 
 
+def connections(receiver: OtlpReceiver) -> dict[str, int]:
+    """Inbound connections by what became of them, without those that nothing became of."""
+    totals = receiver.totals("inferwire.connections")
+    return readable({labels: n for labels, n in totals.items() if n})
+
+
 def check_histograms(receiver: OtlpReceiver, calls: list[dict[str, Any]]) -> None:
     """That the histograms hold exactly the durations that the call log tells, in the right buckets."""
 

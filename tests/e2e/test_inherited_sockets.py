@@ -1,6 +1,7 @@
 """Servers that get their sockets from elsewhere: the listening one by inheritance, each accepted one in a
 message."""
 
+import dataclasses
 import socket
 from collections.abc import Iterator
 
@@ -70,3 +71,16 @@ def hand_over(*more: str) -> harness.Server:
 def test_connections_that_come_in_messages(watch, receiver: OtlpReceiver) -> None:
     plan = load.scripted_plan(120, seed=8, leaves_early=False)
     twins.check(watch, hand_over(), hand_over(), plan, receiver)
+
+
+def test_connections_that_come_half_read(watch, receiver: OtlpReceiver) -> None:
+    """One process has the request's head, another one answers: what each sees makes no call, and it is told."""
+    run = watch(hand_over("begun")).start(harness.preloaded, receiver.endpoint)
+    plan = [c for c in load.scripted_plan(40, seed=9) if c.counted and c.leave_after is None]
+    plan = [dataclasses.replace(c, connection="close", chunked=False) for c in plan]
+    load.run(run.server.address, plan)
+    run.stop()
+    assert run.calls() == [] and not receiver.totals(judge.PREFIX + "requests_total")
+    # And the test's own question whether the server is ready.
+    assert judge.connections(receiver)["kind=opaque reason=not_http"] == len(plan) + 1
+    assert not any(judge.counts(receiver, "concurrent_requests").values())

@@ -1,5 +1,6 @@
 """A server that is watched and one that is not, side by side."""
 
+import client
 import harness
 import judge
 import load
@@ -17,4 +18,6 @@ def check(
     assert [load.verbatim(o) for o in outcomes] == expected
     assert run.stop() == without.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
+    kind = "tls" if isinstance(server.address, client.Tls) else "http"
+    assert list(judge.connections(receiver)) == [f"kind={kind}"], "each was read"
     return run

@@ -1,58 +1,64 @@
 """Accepts connections and gives each to one of two worker processes, which serve them: they never listen,
 nor accept.
 
-    python hand_over.py PORT [after]     after: the parent reads the request's first byte before it does
+    python hand_over.py PORT [begun]     begun: the parent reads the beginning of the request before
 """
 
 import contextlib
+import io
 import socket
 import subprocess
 import sys
 import threading
+from typing import Any, BinaryIO
 
 import http_server
 
-
-class After(http_server.Handler):
-    """Of a connection whose first byte is known to be a P."""
-
-    def setup(self) -> None:
-        super().setup()
-        first = self.rfile
-
-        class Rest:
-            def __init__(self) -> None:
-                self.begun = False
-
-            def readline(self, limit: int = -1) -> bytes:
-                begun, self.begun = self.begun, True
-                return (b"" if begun else b"P") + first.readline(limit)
-
-            def __getattr__(self, name: str) -> object:
-                return getattr(first, name)
-
-        self.rfile = Rest()
+BEGINNING = 4096
 
 
-def serve(connection: socket.socket, handler: type[http_server.Handler]) -> None:
+class Begun(io.RawIOBase):
+    """What is read from a connection, after what somebody else has read of it."""
+
+    def __init__(self, begin: bytes, rest: BinaryIO):
+        self.begin = begin
+        self.rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        data = self.begin or self.rest.read1(len(room))
+        n = min(len(data), len(room))
+        room[:n], self.begin = data[:n], data[n:]
+        return n
+
+
+def serve(connection: socket.socket, begin: bytes) -> None:
+    class Handler(http_server.Handler):
+        def setup(self) -> None:
+            super().setup()
+            self.rfile = io.BufferedReader(Begun(begin, self.rfile))
+
     with contextlib.suppress(OSError), connection:
-        handler(connection, ("", 0), None)
+        Handler(connection, ("", 0), None)
         connection.shutdown(socket.SHUT_WR)
 
 
-def worker(control: socket.socket, handler: type[http_server.Handler]) -> None:
+def worker(control: socket.socket, begun: bool) -> None:
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        message, descriptors, _, _ = socket.recv_fds(control, BEGINNING, 1)
         if not message:
             return
         connection = socket.socket(fileno=descriptors[0])
-        threading.Thread(target=serve, args=(connection, handler), daemon=True).start()
+        begin = message if begun else b""
+        threading.Thread(target=serve, args=(connection, begin), daemon=True).start()
 
 
 def main() -> None:
-    after = sys.argv[2:] == ["after"]
+    begun = sys.argv[2:] == ["begun"]
     if sys.argv[1] == "worker":
-        return worker(socket.socket(fileno=0), After if after else http_server.Handler)
+        return worker(socket.socket(fileno=0), begun)
     controls = []
     for _ in range(2):
         ours, theirs = socket.socketpair()
@@ -64,9 +70,9 @@ def main() -> None:
     while True:
         connection, _ = listener.accept()
         with connection:
-            if after and connection.recv(1) != b"P":
-                continue
-            socket.send_fds(controls[n % 2], [b"c"], [connection.fileno()])
+            message = connection.recv(BEGINNING) if begun else b"-"
+            if message:
+                socket.send_fds(controls[n % 2], [message], [connection.fileno()])
         n += 1
 
 
