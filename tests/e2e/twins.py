@@ -4,18 +4,28 @@ import client
 import harness
 import judge
 import load
+import manners
 from otlp_receiver import OtlpReceiver
 
 
+def talk(address: client.Address, plan: list[load.Call], pipelines: bool) -> list[load.Outcome]:
+    return load.run(address, plan) + manners.all_of_them(address, pipelines)
+
+
 def check(
-    watch, server: harness.Server, twin: harness.Server, plan: list[load.Call], receiver: OtlpReceiver
+    watch,
+    server: harness.Server,
+    twin: harness.Server,
+    plan: list[load.Call],
+    receiver: OtlpReceiver,
+    pipelines: bool = True,
 ) -> harness.Run:
     """That the clients of both get the same bytes, and that the numbers are what the clients got."""
     without = watch(twin).launch(harness.not_at_all, receiver.endpoint)
     run = watch(server).launch(harness.preloaded, receiver.endpoint)
-    expected = [load.verbatim(o) for o in load.run(without.listening().server.address, plan)]
-    outcomes = load.run(run.listening().server.address, plan)
-    assert [load.verbatim(o) for o in outcomes] == expected
+    expected = talk(without.listening().server.address, plan, pipelines)
+    outcomes = talk(run.listening().server.address, plan, pipelines)
+    assert [load.verbatim(o) for o in outcomes] == [load.verbatim(o) for o in expected]
     assert run.stop() == without.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
     kind = "tls" if isinstance(server.address, client.Tls) else "http"
