@@ -53,6 +53,9 @@ static bool clock_is_free;
 static uint32_t attempts;
 
 #define ATTEMPTS_MAX 1000u
+/* For a child that was forked to serve one connection: allocating a ring of the usual size would take
+ * longer than the fork. */
+#define LANE_BYTES_FOR_ONE (256u * 1024)
 /* Where listening sockets are looked for: a server opens its own first. */
 #define LISTENERS_END 256
 
@@ -67,18 +70,22 @@ bool boot_own_process(void)
 {
 	/* Whoever sandboxes itself does not start programs by vfork. */
 	if (behind_filter)
-		return life.pid != 0;
-	return life.pid == sys_getpid();
+		return true;
+	uint32_t pid = sys_getpid();
+	if (!life.pid)
+		life.pid = pid;
+	return life.pid == pid;
 }
 
-/* A vfork child would make a ring in its parent's name. Where the kernel cannot wipe, a forked child
- * looks the same; it may. */
-static bool is_vfork_child(void)
+bool boot_may_call(void)
 {
-	uint32_t pid = sys_getpid();
-	if (!life.image)
-		life.image = pid;
-	return life.image != pid && !boot_wipe_missing;
+	return !behind_filter;
+}
+
+void boot_in_child(void)
+{
+	if (!behind_filter && !boot_wipe_missing)
+		life.pid = sys_getpid();
 }
 
 bool boot_has_ring(void)
@@ -141,18 +148,18 @@ static bool may_go_elsewhere(int error)
 }
 
 /* 0 with the directory that it became, or a negative errno. */
-static int make(const char **directory)
+static int make(const char **directory, uint32_t lane_bytes)
 {
 	if (!conn_prepare())
 		return -ENOMEM;
 	clock_is_free = find_free_clock();
 	*directory = settings_directory();
-	int error = ring_file_make(&boot_ring, *directory);
+	int error = ring_file_make(&boot_ring, *directory, lane_bytes);
 	if (error && may_go_elsewhere(error)) {
 		*directory = settings_default_directory();
-		error = ring_file_make(&boot_ring, *directory);
+		error = ring_file_make(&boot_ring, *directory, lane_bytes);
 	}
-	if (!error)
+	if (!error && boot_wipe_missing)
 		life.pid = sys_getpid();
 	return error;
 }
@@ -165,23 +172,37 @@ static enum boot_state state_after(int error)
 	return may_pass && ++attempts < ATTEMPTS_MAX ? BOOT_NONE : BOOT_FAILED;
 }
 
-void boot_activate(void)
+static void activate(uint32_t lane_bytes)
 {
 	uint32_t state = __atomic_load_n(&life.state, __ATOMIC_ACQUIRE);
 	if (state == BOOT_ACTIVE && boot_wipe_missing && !boot_own_process())
 		__atomic_store_n(&life.state, state = BOOT_NONE, __ATOMIC_RELAXED);
-	if (!boot_enabled || state != BOOT_NONE || behind_filter || is_vfork_child())
+	/* A vfork child would make a ring in its parent's name. Where the kernel cannot wipe, a forked
+	 * child looks the same; it may. */
+	if (!boot_enabled || state != BOOT_NONE || behind_filter ||
+	    (!boot_own_process() && !boot_wipe_missing))
 		return;
 	if (!__atomic_compare_exchange_n(&life.state, &state, BOOT_MAKING, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return; /* another thread is at it: this connection is not watched */
 	const char *directory;
-	int error = make(&directory);
+	int error = make(&directory, lane_bytes);
 	__atomic_store_n(&life.state, state_after(error), __ATOMIC_RELEASE);
 	/* The ring first, then the question for the lock: an agent that is about to end for want of
 	 * rings looks once more after it let the lock go. */
 	if (!error && !settings.agent_external && !ring_file_agent_runs(directory))
 		agent_start(environ, directory);
+}
+
+void boot_activate(void)
+{
+	activate(settings.lane_bytes);
+}
+
+void boot_activate_for_one(void)
+{
+	activate(settings.lane_bytes < LANE_BYTES_FOR_ONE ? settings.lane_bytes
+							  : LANE_BYTES_FOR_ONE);
 }
 
 static bool has_listening_socket(void)
@@ -224,7 +245,7 @@ static void wipe_on_fork(void)
 {
 	long a = sys3(SYS_madvise, &life, sizeof(life), MADV_WIPEONFORK);
 	long b = sys3(SYS_madvise, conn_watches, sizeof(conn_watches), MADV_WIPEONFORK);
-	boot_wipe_missing = a < 0 || b < 0;
+	boot_wipe_missing |= a < 0 || b < 0;
 }
 
 /*
@@ -250,6 +271,6 @@ __attribute__((constructor)) static void boot(int argc, char **argv, char **envi
 	if (real_find("inferwire_version"))
 		return;
 	wipe_on_fork();
-	life.image = sys_getpid();
+	life.pid = sys_getpid();
 	boot_enabled = true;
 }

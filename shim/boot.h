@@ -16,13 +16,18 @@ extern bool boot_enabled;
 /* A socket was listened on or accepted from. Makes the ring, unless it is there or cannot be, and
  * starts the agent if nobody holds the directory's lock. Off the hot path; never waits. */
 void boot_activate(void);
+/* The same in a child that is about to serve a connection which its parent accepted: a small ring. */
+void boot_activate_for_one(void);
 
 /* The process is about to give up rights by which the ring could be made later: to become `user`, or
  * another way. Makes the ring if the process has a listening socket. */
 void boot_before_user(uid_t user);
 void boot_before_door(void);
+/* We are the child of a fork. */
+void boot_in_child(void);
 /* A seccomp filter is in force: from here on no system call but the program's own. */
 void boot_behind_filter(void);
+bool boot_may_call(void);
 
 /* The ring, once there is one: while a descriptor is watched. */
 extern struct ring boot_ring;
@@ -34,7 +39,7 @@ bool boot_is_active(void);
  * watched one asks boot_own_process too. */
 extern bool boot_wipe_missing;
 
-/* Whether the caller runs in the process that made the ring: a vfork child shares its memory. */
+/* Whether the caller runs in the process that this memory is of: a vfork child shares its parent's. */
 bool boot_own_process(void);
 
 /* CLOCK_MONOTONIC. */

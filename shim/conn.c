@@ -38,13 +38,18 @@ void conn_forget_all(void)
 bool conn_prepare(void)
 {
 	const size_t bytes = CONN_MAX * sizeof(struct conn_slot);
-	conn_forget_all(); /* a parent's, where the kernel could not wipe them */
+	if (conn_slots && !boot_wipe_missing)
+		return true; /* a forked child's: wiped */
+	conn_forget_all();   /* a parent's, where the kernel could not wipe them */
 	conn_end = 0;
-	/* A fresh mapping also where a parent's is inherited: the counts in it are the parent's. */
 	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at < 0 && at > -4096)
 		return false;
+	/* A child that is forked by a signal handler within a watched call comes back into the hook:
+	 * it must find no connection alive, or it would write to a ring that it does not have. */
+	if (sys3(SYS_madvise, at, bytes, MADV_WIPEONFORK) < 0)
+		boot_wipe_missing = true;
 	if (conn_slots)
 		sys2(SYS_munmap, conn_slots, bytes);
 	conn_slots = (struct conn_slot *)at;
@@ -132,6 +137,32 @@ void conn_closing_range(uint32_t first, uint32_t last)
 	}
 }
 
+/* The home begins a new connection; generation 0 if another one still stands there. */
+static struct conn_id begin(uint32_t home, uint32_t holders)
+{
+	struct conn_slot *slot = &conn_slots[home];
+	struct conn_id id = {home, 0};
+	if (__atomic_load_n(&slot->holders, __ATOMIC_ACQUIRE)) {
+		boot_count_unwatched();
+		return id;
+	}
+	id.generation = slot->generation + 1;
+	slot->in_bytes = slot->out_bytes = slot->forked_at = 0;
+	slot->kind = CONN_NEW;
+	slot->turns = slot->has_object = 0;
+	slot->writes = 0;
+	slot->generation = id.generation;
+	__atomic_store_n(&slot->holders, holders, __ATOMIC_RELEASE);
+	return id;
+}
+
+static void stand_for(uint32_t fd, struct conn_id id)
+{
+	__atomic_store_n(&conn_slots[fd].home, id.home, __ATOMIC_RELAXED);
+	__atomic_store_n(&conn_slots[fd].home_generation, id.generation, __ATOMIC_RELAXED);
+	watch(fd);
+}
+
 void conn_accepted(int fd)
 {
 	boot_activate();
@@ -143,21 +174,78 @@ void conn_accepted(int fd)
 	 * libc function that closes by an internal name). */
 	if (conn_watched(fd))
 		conn_closing(fd);
-	struct conn_slot *slot = &conn_slots[(uint32_t)fd];
-	if (__atomic_load_n(&slot->holders, __ATOMIC_ACQUIRE)) {
-		boot_count_unwatched();
+	struct conn_id id = begin((uint32_t)fd, 1);
+	if (!id.generation)
 		return;
-	}
-	struct conn_id id = {(uint32_t)fd, slot->generation + 1};
-	slot->in_bytes = slot->out_bytes = 0;
-	slot->kind = CONN_NEW;
-	slot->turns = slot->has_object = 0;
-	slot->writes = 0;
-	slot->home = id.home;
-	slot->home_generation = slot->generation = id.generation;
-	__atomic_store_n(&slot->holders, 1, __ATOMIC_RELEASE);
 	stream_opened(id);
-	watch(id.home);
+	stand_for(id.home, id);
+}
+
+/* ---- forked children ------------------------------------------------------------------------------ */
+
+void conn_before_fork(struct conn_fresh *fresh)
+{
+	uint32_t end = __atomic_load_n(&conn_end, __ATOMIC_RELAXED);
+	fresh->count = 0;
+	for (uint32_t fd = 0; fd < end; fd++) {
+		struct conn_id id =
+			conn_watched((int)fd) ? conn_of((int)fd) : (struct conn_id){0, 0};
+		if (!conn_lives(id))
+			continue;
+		struct conn_slot *home = &conn_slots[id.home];
+		uint64_t in = __atomic_load_n(&home->in_bytes, __ATOMIC_RELAXED);
+		uint64_t out = __atomic_load_n(&home->out_bytes, __ATOMIC_RELAXED);
+		if (in || out || home->kind != CONN_NEW) {
+			__atomic_store_n(&home->forked_at, out + 1, __ATOMIC_RELAXED);
+		} else if (fresh->count < CONN_FRESH_MAX) {
+			fresh->at[fresh->count].fd = fd;
+			fresh->at[fresh->count++].home = id.home;
+		}
+	}
+}
+
+/* Watched, and of generation 0: whoever uses it comes to conn_adopt; whoever closes it, leaves no trace. */
+void conn_after_fork(const struct conn_fresh *fresh)
+{
+	for (uint32_t i = 0; i < fresh->count && !boot_wipe_missing; i++)
+		stand_for(fresh->at[i].fd, (struct conn_id){fresh->at[i].home, 0});
+}
+
+static bool is_fresh(uint32_t fd)
+{
+	return conn_watched((int)fd) && !conn_slots[fd].home_generation;
+}
+
+struct conn_id conn_adopt(int fd)
+{
+	struct conn_id id = {(uint32_t)fd, 0};
+	if (!is_fresh((uint32_t)fd) || !boot_own_process())
+		return id;
+	uint32_t home = conn_slots[(uint32_t)fd].home, end = conn_end, holders = 0;
+	boot_activate_for_one();
+	for (uint32_t i = 0; i < end; i++)
+		holders += is_fresh(i) && conn_slots[i].home == home;
+	if (boot_has_ring())
+		id = begin(home, holders);
+	else
+		boot_count_unwatched();
+	if (id.generation)
+		stream_opened(id);
+	for (uint32_t i = 0; i < end; i++) {
+		if (!is_fresh(i) || conn_slots[i].home != home)
+			continue;
+		if (id.generation)
+			stand_for(i, id);
+		else
+			unwatch(i);
+	}
+	return id;
+}
+
+bool conn_may_be_a_childs(struct conn_id id)
+{
+	const struct conn_slot *home = &conn_slots[id.home];
+	return home->forked_at == home->out_bytes + 1;
 }
 
 void conn_duplicated(int of, int fd)
@@ -173,11 +261,9 @@ void conn_duplicated(int of, int fd)
 		return;
 	}
 	struct conn_id id = conn_of(of);
-	if (!conn_lives(id))
+	if (conn_lives(id))
+		__atomic_fetch_add(&conn_slots[id.home].holders, 1, __ATOMIC_ACQ_REL);
+	else if (!is_fresh((uint32_t)of))
 		return;
-	__atomic_fetch_add(&conn_slots[id.home].holders, 1, __ATOMIC_ACQ_REL);
-	__atomic_store_n(&conn_slots[(uint32_t)fd].home, id.home, __ATOMIC_RELAXED);
-	__atomic_store_n(&conn_slots[(uint32_t)fd].home_generation, id.generation,
-			 __ATOMIC_RELAXED);
-	watch((uint32_t)fd);
+	stand_for((uint32_t)fd, id);
 }

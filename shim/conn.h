@@ -56,6 +56,7 @@ struct conn_slot {
 	uint16_t writes;
 	uint64_t in_bytes; /* moved so far, recorded or not */
 	uint64_t out_bytes;
+	uint64_t forked_at; /* out_bytes, as they were at the last fork, + 1; 0 = none */
 };
 /* CONN_MAX of them; only pages whose descriptors are in use exist. */
 extern struct conn_slot *conn_slots;
@@ -84,6 +85,26 @@ void conn_accepted(int fd);
 void conn_duplicated(int of, int fd);
 /* The watched descriptor is about to be closed, or was closed by being duplicated over. */
 void conn_closing(int fd);
+/*
+ * A connection of which no byte has moved yet goes with a forked child: if the child reads or writes it,
+ * it is a connection of the child's. One whose request was read before goes nowhere: nobody can say who
+ * answers it, see conn_may_be_a_childs.
+ */
+#define CONN_FRESH_MAX 32u /* in one fork; a server forks for one connection, or for none */
+struct conn_fresh {
+	uint32_t count;
+	struct {
+		uint32_t fd, home;
+	} at[CONN_FRESH_MAX];
+};
+/* In the parent, before; in the child, after. */
+void conn_before_fork(struct conn_fresh *fresh);
+void conn_after_fork(const struct conn_fresh *fresh);
+/* conn_of found a watched descriptor without a connection. If it came by a fork, it gets one. */
+struct conn_id conn_adopt(int fd);
+/* Whether a child was forked since anything was read from it or written to it. */
+bool conn_may_be_a_childs(struct conn_id id);
+
 /* Nothing is recorded any more. */
 void conn_forget_all(void);
 /* All watched descriptors from `first` to `last` are about to be closed. */

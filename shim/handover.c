@@ -7,6 +7,7 @@
  */
 #include "shim/handover.h"
 
+#include "shim/boot.h"
 #include "shim/conn.h"
 #include "shim/stream.h"
 #include "shim/sys.h"
@@ -40,7 +41,7 @@ static bool is_connection(int fd)
 
 static void arrived(int fd)
 {
-	if (is_connection(fd))
+	if (boot_may_call() && is_connection(fd))
 		conn_accepted(fd);
 	else if (conn_watched(fd))
 		conn_closing(fd);

@@ -11,6 +11,22 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+/* Not a door, but a parting of ways: a child may be there to serve what its parent accepted. */
+HOOK(pid_t, fork, (void))
+{
+	struct conn_fresh fresh = {.count = 0};
+	if (!boot_enabled)
+		return shim_real.fork();
+	if (boot_has_ring())
+		conn_before_fork(&fresh);
+	pid_t child = shim_real.fork();
+	if (child == 0) {
+		boot_in_child();
+		conn_after_fork(&fresh);
+	}
+	return child;
+}
+
 #define UNCHANGED ((uid_t)-1)
 
 HOOK(int, setuid, (uid_t user))

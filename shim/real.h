@@ -63,6 +63,7 @@
 	X(void, closefrom, (int first), (first))                                                   \
 	X(int, shutdown, (int fd, int how), (fd, how))                                             \
 	X(int, close, (int fd), (fd))                                                              \
+	X(pid_t, fork, (void), ())                                                                 \
 	X(int, setuid, (uid_t user), (user))                                                       \
 	X(int, seteuid, (uid_t user), (user))                                                      \
 	X(int, setreuid, (uid_t real, uid_t user), (real, user))                                   \

@@ -218,7 +218,7 @@ static int make_in(int dir, struct ring *r, struct wire_header *id)
 	return error ? error : -ENOMEM;
 }
 
-int ring_file_make(struct ring *r, const char *directory)
+int ring_file_make(struct ring *r, const char *directory, uint32_t lane_bytes)
 {
 	/* Static: hooks run on small stacks, and only one thread makes the ring. */
 	static struct wire_header id;
@@ -227,7 +227,7 @@ int ring_file_make(struct ring *r, const char *directory)
 	if (dir < 0)
 		return dir;
 	id.lanes = WIRE_LANES_DEFAULT;
-	id.lane_bytes = settings.lane_bytes;
+	id.lane_bytes = lane_bytes;
 	id.pid = sys_getpid();
 	id.start_ticks = own_start_ticks();
 	int error = make_in(dir, r, &id);

@@ -13,7 +13,7 @@
  * it. Leaves no descriptor open. 0, or a negative errno if that cannot be done safely: the directory is
  * not ours alone, there is no space, no permission. *r is then as it was.
  */
-int ring_file_make(struct ring *r, const char *directory);
+int ring_file_make(struct ring *r, const char *directory, uint32_t lane_bytes);
 
 /* Whether the header of r->map, not the lanes, is there in forked children as well. */
 extern bool ring_file_header_is_inherited;

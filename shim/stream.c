@@ -110,6 +110,9 @@ void stream_closed(struct conn_id id)
 {
 	if (was_encrypted(id))
 		put_control(WIRE_OPAQUE, id, WIRE_OPAQUE_TLS, 0);
+	else if (conn_may_be_a_childs(
+			 id)) /* no answer of ours is no failure: a child may give it */
+		put_control(WIRE_OPAQUE, id, WIRE_OPAQUE_OTHER, 0);
 	else
 		put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
 }
@@ -120,14 +123,20 @@ void stream_shut(struct stream_mark mark, int how)
 		put_control_at(mark.time_ns, WIRE_SHUT, mark.id, (unsigned)how, 0);
 }
 
+static struct conn_id own_conn_of(int fd)
+{
+	struct conn_id id = conn_of(fd);
+	return __builtin_expect(id.generation != 0, 1) ? id : conn_adopt(fd);
+}
+
 struct stream_mark stream_before_read(int fd)
 {
-	return (struct stream_mark){.id = conn_of(fd)};
+	return (struct stream_mark){.id = own_conn_of(fd)};
 }
 
 struct stream_mark stream_before_write(int fd)
 {
-	return (struct stream_mark){.id = conn_of(fd), .time_ns = boot_now_ns()};
+	return (struct stream_mark){.id = own_conn_of(fd), .time_ns = boot_now_ns()};
 }
 
 /* ---- is it HTTP? -------------------------------------------------------------------------------- */

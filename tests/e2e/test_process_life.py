@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 
 import subprocess
 import sys
@@ -105,10 +106,13 @@ def test_nginx_whose_workers_are_www_data(watch, tmp_path: Path, daemon: bool, r
         variables["INFERWIRE_ONLY"] = "nginx"
     run.start(lambda c: (c, variables), receiver.endpoint)
     ask_nginx(run, 20)
-    rings = list(run.directory.glob("*.ring"))
-    proc = [Path("/proc", r.name.split("-")[0]) for r in rings]
-    users = [p.stat().st_uid for p in proc if p.exists()]  # that which became the daemon has ended
-    assert users.count(pwd.getpwnam("www-data").pw_uid) == 2
+
+    def workers() -> int:
+        proc = [Path("/proc", r.name.split("-")[0]) for r in run.directory.glob("*.ring")]
+        users = [p.stat().st_uid for p in proc if p.exists()]
+        return users.count(pwd.getpwnam("www-data").pw_uid)
+
+    harness.wait_for("two workers with rings, and an agent", lambda: workers() == 2 and run.agent_runs())
     assert all_private(run.directory)
     master = int((tmp_path / "nginx.pid").read_text())
     os.kill(master, 15)
@@ -142,3 +146,44 @@ def test_workers_in_a_root_directory_of_their_own(watch, tmp_path: Path, receive
     server = process_server("prefork", "--chroot", str(prison), "--user", "nobody")
     serve_and_judge(watch(server).start(harness.preloaded, receiver.endpoint), receiver)
     assert not list(prison.iterdir())
+
+
+# ---- descriptors and forks --------------------------------------------------------------------------
+
+
+def test_a_daemon(watch, receiver: OtlpReceiver) -> None:
+    """Two forks, a session of its own, / as its directory, and every descriptor closed but one."""
+    server = process_server("daemon")
+    server.command = ["/bin/sh", "-c", '"$@"; exec sleep 60', "sh", *server.command]
+    run = watch(server).start(harness.preloaded, receiver.endpoint, INFERWIRE_ONLY="process_server.py")
+    outcomes = load.run(run.server.address, load.scripted_plan(200, seed=32))
+    for daemon in {c["pid"] for c in run.calls()}:
+        os.kill(daemon, signal.SIGTERM)
+    run.stop()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
+
+
+@pytest.mark.parametrize("life", ["fork", "inetd"])
+def test_a_child_for_each_connection(watch, life: str, receiver: OtlpReceiver) -> None:
+    """The parent accepts, the child serves: the call is the child's, and counted once."""
+    run = watch(process_server(life)).start(harness.preloaded, receiver.endpoint)
+    parent = run.process.pid
+    outcomes = load.run(run.server.address, load.scripted_plan(100, seed=33))
+    run.stop()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
+    assert parent not in {c["pid"] for c in run.calls()}
+    assert not list(run.directory.glob("*.ring"))
+
+
+def test_a_request_that_parent_and_child_share(watch, receiver: OtlpReceiver) -> None:
+    """The parent read from it, the child answers: nobody sees the whole. So no call is counted, and above all
+    none as failed."""
+    run = watch(process_server("late-fork")).start(harness.preloaded, receiver.endpoint)
+    plan = [c for c in load.scripted_plan(60, seed=34) if not c.error and c.counted]
+    load.run(run.server.address, plan)
+    run.stop()
+    assert run.calls() == []
+    assert not any(judge.counts(receiver, "requests_total").values())
+    assert not any(judge.counts(receiver, "concurrent_requests").values())
+    assert 0 < sum(receiver.totals("inferwire.calls.lost").values()) <= 60
+    assert receiver.violations() == []

@@ -4,7 +4,7 @@
     prefork     the parent listens, its children accept
     fork        the parent accepts, a child of its own serves each connection, the parent closes it
     inetd       as fork, and the child has the connection as its descriptors 0 and 1
-    late-fork   as fork, but the parent read the first byte of the request
+    late-fork   as fork, but the parent has read from the request before
     daemon      listens, then becomes a daemon: two forks, a session of its own, every descriptor closed
     reexec      starts itself anew on SIGUSR2, and hands the listening socket and what it accepted down
 
@@ -148,7 +148,7 @@ def fork_each(listener: socket.socket, settle: Callable[[], None], life: str) ->
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         connection, _ = listener.accept()
-        first = connection.recv(1) if life == "late-fork" else b""
+        first = connection.recv(65536) if life == "late-fork" else b""
         if os.fork() == 0:
             listener.close()
             settle()
@@ -159,6 +159,8 @@ def fork_each(listener: socket.socket, settle: Callable[[], None], life: str) ->
                 os.close(reads)
                 reads, writes = 0, 1
             serve(Wire(reads, writes, first))
+            for fd in {reads, writes}:
+                os.close(fd)
             os._exit(0)
         connection.close()
 
