@@ -73,6 +73,12 @@ $(BUILD)/$(1)/agent/export/%.o: agent/export/%.c | $(GEN)/otlp.pb-c.h $(DEPS_OK)
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
 	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) $$(DEP_CFLAGS) -I$(GEN) -c $$< -o $$@
+$(BUILD)/$(1)/tools/%.o: tools/%.c | $(DEPS_OK)
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$<
+	$$(Q)$$($(1)_CC) $(OURS) $(WARN) $$($(1)_CFLAGS) $$(DEP_CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/libtools.a: $(patsubst %.c,$(BUILD)/$(1)/%.o,$(filter-out tools/inferwire.c,$(wildcard tools/*.c)))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 $(BUILD)/$(1)/agent/%.o: agent/%.c | $(DEPS_OK)
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
@@ -103,12 +109,7 @@ $(BUILD)/inferwire-agent: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard agent/*.c))
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
 
 # ---- the command ---------------------------------------------------------------------------------
-$(BUILD)/obj/tools/%.o: tools/%.c | $(DEPS_OK)
-	@mkdir -p $(@D)
-	$(SAY) CC $<
-	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) $(DEP_CFLAGS) -c $< -o $@
-
-$(BUILD)/inferwire: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tools/*.c)) $(call libs_of,obj,export metrics call body http intake base)
+$(BUILD)/inferwire: $(BUILD)/obj/tools/inferwire.o $(call libs_of,obj,tools export metrics call body http intake base)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
 

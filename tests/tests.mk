@@ -2,7 +2,7 @@
 #   tests/unit/STAGE/NAME_test.c   a cmocka program, linked with that stage and the ones before it
 #   tests/fuzz/STAGE/NAME_fuzz.c   a libFuzzer program
 #   tests/bench/STAGE/NAME_bench.c a benchmark, optimised, no sanitizer
-# STAGE shim links the shim's own objects; an ASan-built shim cannot be preloaded.
+# STAGE shim links the shim's own objects; an ASan-built shim cannot be preloaded. tools is the command's.
 
 # Stages that a test of a stage may use, in link order.
 USES_shim    := shim
@@ -13,6 +13,7 @@ USES_body    := body base
 USES_call    := call body http base
 USES_metrics := metrics call body http base
 USES_export  := export metrics call body http intake base
+USES_tools   := tools export metrics call body http intake base
 USES_agent   := export metrics call body http intake base shim
 
 san_CC     = $(CC)
@@ -29,7 +30,7 @@ $(eval $(call build_stages,fuzz))
 
 # test_program(kind,flavour,suffix,link flags)
 define test_programs
-$(foreach s,shim $(STAGES) agent,$(foreach t,$(wildcard tests/$(1)/$(s)/*_$(3).c),
+$(foreach s,shim $(STAGES) agent tools,$(foreach t,$(wildcard tests/$(1)/$(s)/*_$(3).c),
 $(BUILD)/$(1)/$(s)/$(notdir $(t:.c=)): $(t) $(call libs_of,$(2),$(USES_$(s)))
 	@mkdir -p $$(@D)
 	$$(SAY) LINK $$@

@@ -263,7 +263,7 @@ void check_python(struct check *c)
 	find_folders(&p, c->seen.program);
 	add_own_modules(&p);
 	if (is_module && what) {
-		snprintf(c->module, sizeof(c->module), "%s", what);
+		snprintf(c->module, sizeof(c->module), "%.255s", what);
 		add_matching(&p, "%s/lib*/%s", p.prefix, p.version); /* http.server */
 		add_module(&p, what);
 	} else if (what && what[0] && is_regular(what)) {

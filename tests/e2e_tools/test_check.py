@@ -101,14 +101,18 @@ def test_glibc_version_is_the_newest_that_it_needs(installed, tmp_path):
     assert check(installed, path)["glibc_needed"] == ".".join(map(str, max(versions)))
 
 
-def test_bindings_are_told_as_the_loader_makes_them(installed, tmp_path):
+OWN_RECV = "\nssize_t recv(int fd, void *to, size_t n, int flags) { return read(fd, to, n) + flags; }"
+
+
+@pytest.mark.parametrize("more", ["", OWN_RECV])
+def test_bindings_are_told_as_the_loader_makes_them(installed, tmp_path, more):
     """Against the loader itself: what it bound to the shim."""
-    path = compile_program(tmp_path / "server", "-Wl,-z,now", code=SERVER)
+    path = compile_program(tmp_path / "server", "-Wl,-z,now", "-rdynamic", code=SERVER + more)
     done = subprocess.run([path], text=True, capture_output=True, timeout=30, stdin=subprocess.DEVNULL,
                           env={"LD_PRELOAD": str(installed.library), "LD_DEBUG": "bindings"})
     bound = {line.rsplit("`", 1)[1].split("'")[0] for line in done.stderr.splitlines()
              if f"binding file {path}" in line and f"to {installed.library}" in line}
-    assert bound == set(check(installed, path)["hooks"])
+    assert bound == set(check(installed, path)["hooks"]) and ("recv" in bound) == (not more)
 
 
 def test_program_that_serves_nothing(installed):
@@ -324,6 +328,16 @@ def test_openssl_that_is_shared(installed, tmp_path):
     assert "SSL_read" in facts["hooks"]
 
 
+@pytest.mark.parametrize("before", [0, 2**20 - 17, 2**20 - 15, 2**20 - 14, 2**20 - 13, 2**20 - 1, 2**20, 2**22 - 5])
+@pytest.mark.parametrize("text,name", [("x/ssl/ssl_lib.cc", "BoringSSL"), ("x/ssl/ssl_lib.c:1", "OpenSSL"),
+                                       ("a/rustls-0.2", "rustls"), ("a/tokio-rustls-0.2", None)])
+def test_text_that_tells_is_found_wherever_it_lies(installed, tmp_path, before, text, name):
+    """Sections are read in pieces of a megabyte."""
+    code = f'__asm__(".section said,\\"a\\"\\n.fill {before},1,46\\n.ascii \\"{text}\\"\\n.text");'
+    path = compile_program(tmp_path / "server", code=code + "int main(void) { return 9; }")
+    assert list(hidden_tls(check(installed, path))) == [name] * (name is not None)
+
+
 @pytest.mark.parametrize("command", [["bin/granian"], ["bin/python", "-m", "granian"]])
 def test_rustls_in_an_extension_of_python(installed, command):
     facts = check(installed, BUILD / "venv" / command[0], *command[1:], "app:app")
@@ -373,7 +387,9 @@ def test_library_is_found_where_the_loader_finds_it(installed, tmp_path, flags, 
 
 def test_library_that_is_missing(installed, tmp_path):
     gone = compile_program(tmp_path / "libgone.so", "-shared", "-fPIC", code=READS)
-    path = compile_program(tmp_path / "server", f"-L{tmp_path}", "-lgone",
+    also = compile_program(tmp_path / "libalso.so", "-shared", "-fPIC", "-Wl,--no-as-needed",
+                           f"-L{tmp_path}", "-lgone", code="int also(void) { return 1; }")
+    path = compile_program(tmp_path / "server", f"-L{tmp_path}", "-Wl,--no-as-needed", "-lgone", also,
                            code="int deep(void);\nint main(void) { return deep(); }")
     gone.unlink()
     facts = check(installed, path)
@@ -560,10 +576,13 @@ def test_shim_that_is_switched_off(installed, running, settings, word):
     assert installed.ring_files() == []
 
 
-@pytest.mark.parametrize("only", ["listener.py", "a,list*", "*", "?istener*"])
-def test_pattern_that_selects(installed, running, only):
-    facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed, INFERWIRE_ONLY=only)))
-    assert facts["state"] == "active"
+@pytest.mark.parametrize("only", ["listener.py", "a,list*", "*", "?istener*", "l*s*er.p*", "*.py"])
+def test_pattern_that_selects(installed, running, tmp_path, only):
+    """Of a process that has no ring yet, which would tell it."""
+    script = tmp_path / "listener.py"
+    script.write_text(IDLE[2])
+    facts = check_pid(installed, running(PYTHON, script, **preloaded(installed, INFERWIRE_ONLY=only)))
+    assert facts["state"] == "waiting", facts["why"]
 
 
 IDLE = [PYTHON, "-c", "import time; print('ready', flush=True); time.sleep(30)"]
@@ -578,6 +597,14 @@ def test_ring_directory_that_is_refused(installed, running):
     installed.rings.mkdir(mode=0o755)
     facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed)), status=1)
     assert facts["state"] == "failed" and "open to other users" in facts["why"]
+
+
+@needs_root
+def test_ring_directory_of_another_user(installed, running):
+    installed.rings.mkdir(mode=0o700)
+    os.chown(installed.rings, NOBODY, NOBODY)
+    facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed)), status=1)
+    assert facts["state"] == "failed" and "belongs to another user" in facts["why"]
 
 
 def test_ring_that_was_removed(installed, running):
