@@ -43,6 +43,8 @@ cmake c:cmake
 gcc-aarch64-linux-gnu c:aarch64-linux-gnu-gcc
 libc6-dev-arm64-cross f:aarch64_libc
 qemu-user c:qemu-aarch64
+libjemalloc2 f:jemalloc
+libtcmalloc-minimal4 f:tcmalloc
 "
 
 python_venv() {
@@ -52,6 +54,12 @@ python_venv() {
 libfuzzer() {
 	ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer-* >/dev/null 2>&1 ||
 		ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer.a >/dev/null 2>&1
+}
+jemalloc() {
+	ls /usr/lib/*/libjemalloc.so.2 >/dev/null 2>&1
+}
+tcmalloc() {
+	ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1
 }
 aarch64_libc() {
 	printf '#include <stdio.h>\n' | aarch64-linux-gnu-gcc -E - >/dev/null 2>&1

@@ -145,10 +145,10 @@ class Run:
     home: Path  # everything else: the call log, the server's output
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    call_log: Path = Path()
 
-    @property
-    def call_log(self) -> Path:
-        return self.home / "calls.jsonl"
+    def __post_init__(self) -> None:
+        self.call_log = self.home / "calls.jsonl"
 
     @property
     def output(self) -> Path:

@@ -19,10 +19,11 @@ def check(
     plan: list[load.Call],
     receiver: OtlpReceiver,
     pipelines: bool = True,
+    way: harness.Way = harness.preloaded,
 ) -> harness.Run:
     """That the clients of both get the same bytes, and that the numbers are what the clients got."""
     without = watch(twin).launch(harness.not_at_all, receiver.endpoint)
-    run = watch(server).launch(harness.preloaded, receiver.endpoint)
+    run = watch(server).launch(way, receiver.endpoint)
     expected = talk(without.listening().server.address, plan, pipelines)
     outcomes = talk(run.listening().server.address, plan, pipelines)
     assert [load.verbatim(o) for o in outcomes] == [load.verbatim(o) for o in expected]
