@@ -26,6 +26,9 @@ python3-venv f:python_venv
 check="$build
 libcmocka-dev p:cmocka
 clang c:clang
+nghttp2-client c:h2load
+curl c:curl
+openssl c:openssl
 clang-format c:clang-format
 libclang-rt-14-dev f:libfuzzer
 musl-tools c:musl-gcc
