@@ -231,13 +231,19 @@ void boot_before_user(uid_t user)
 		boot_before_door();
 }
 
-void boot_behind_filter(void)
+void boot_without_clock(uint64_t now_ns)
 {
 	behind_filter = true;
-	if (!clock_is_free) {
-		__atomic_store_n(&life.state, BOOT_FAILED, __ATOMIC_RELEASE);
-		conn_forget_all();
-	}
+	if (__atomic_load_n(&life.state, __ATOMIC_ACQUIRE) == BOOT_ACTIVE)
+		conn_give_up_all(now_ns);
+	__atomic_store_n(&life.state, BOOT_FAILED, __ATOMIC_RELEASE);
+}
+
+void boot_behind_filter(uint64_t now_ns)
+{
+	behind_filter = true;
+	if (!clock_is_free)
+		boot_without_clock(now_ns);
 }
 
 /* The states that are wiped in forked children. */

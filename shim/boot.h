@@ -26,7 +26,10 @@ void boot_before_door(void);
 /* We are the child of a fork. */
 void boot_in_child(void);
 /* A seccomp filter is in force: from here on no system call but the program's own. */
-void boot_behind_filter(void);
+void boot_behind_filter(uint64_t now_ns);
+/* The clock cannot be read any more: seccomp's strict mode takes the processor's counter away as well,
+ * and reading it would be a SIGSEGV. Nothing is recorded from here on; now_ns is of just before. */
+void boot_without_clock(uint64_t now_ns);
 bool boot_may_call(void);
 
 /* The ring, once there is one: while a descriptor is watched. */

@@ -29,7 +29,7 @@ struct conn_slot *conn_slots;
 /* Descriptors from here on were never watched. */
 static uint32_t conn_end;
 
-void conn_forget_all(void)
+static void forget_all(void)
 {
 	for (uint32_t fd = 0; fd < conn_end; fd++)
 		conn_watches[fd] = 0;
@@ -40,7 +40,7 @@ bool conn_prepare(void)
 	const size_t bytes = CONN_MAX * sizeof(struct conn_slot);
 	if (conn_slots && !boot_wipe_missing)
 		return true; /* a forked child's: wiped */
-	conn_forget_all();   /* a parent's, where the kernel could not wipe them */
+	forget_all();	     /* a parent's, where the kernel could not wipe them */
 	conn_end = 0;
 	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -179,6 +179,17 @@ void conn_accepted(int fd)
 		return;
 	stream_opened(id);
 	stand_for(id.home, id);
+}
+
+void conn_give_up_all(uint64_t now_ns)
+{
+	for (uint32_t fd = 0; fd < conn_end; fd++) {
+		struct conn_id id =
+			conn_watched((int)fd) ? conn_of((int)fd) : (struct conn_id){0, 0};
+		if (conn_lives(id))
+			stream_given_up(id, now_ns);
+		unwatch(fd);
+	}
 }
 
 /* ---- forked children ------------------------------------------------------------------------------ */

@@ -105,8 +105,8 @@ struct conn_id conn_adopt(int fd);
 /* Whether a child was forked since anything was read from it or written to it. */
 bool conn_may_be_a_childs(struct conn_id id);
 
-/* Nothing is recorded any more. */
-void conn_forget_all(void);
+/* Nothing is recorded any more: each connection is told as one that cannot be read. */
+void conn_give_up_all(uint64_t now_ns);
 /* All watched descriptors from `first` to `last` are about to be closed. */
 void conn_closing_range(uint32_t first, uint32_t last);
 

@@ -65,9 +65,12 @@ HOOK(long, syscall, (long n, long a, long b, long c, long d, long e, long f))
 		return shim_real.syscall(n, a, b, c, d, e, f);
 	/* libc has no function of its own for it. */
 	boot_before_door();
+	uint64_t now_ns = boot_now_ns();
 	long result = shim_real.syscall(n, a, b, c, d, e, f);
-	if (result == 0 && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
-		boot_behind_filter();
+	if (result == 0 && a == SECCOMP_SET_MODE_STRICT)
+		boot_without_clock(now_ns);
+	else if (result == 0 && a == SECCOMP_SET_MODE_FILTER)
+		boot_behind_filter(now_ns);
 	return result;
 }
 

@@ -8,6 +8,7 @@
  */
 #include "shim/hook.h"
 
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -67,11 +68,16 @@ HOOK(int, chroot, (const char *path))
 /* Five registers, whatever the option takes of them, as libc's own function passes them on. */
 HOOK(int, prctl, (int option, long a, long b, long c, long d))
 {
-	if (!boot_enabled || option != PR_SET_SECCOMP)
+	bool filter = option == PR_SET_SECCOMP, no_clock = option == PR_SET_TSC;
+	if (!boot_enabled || (!filter && !no_clock))
 		return shim_real.prctl(option, a, b, c, d);
-	boot_before_door();
+	if (filter)
+		boot_before_door();
+	uint64_t now_ns = boot_now_ns();
 	int result = shim_real.prctl(option, a, b, c, d);
-	if (result == 0)
-		boot_behind_filter();
+	if (result == 0 && (filter ? a == SECCOMP_MODE_STRICT : a == PR_TSC_SIGSEGV))
+		boot_without_clock(now_ns);
+	else if (result == 0 && filter)
+		boot_behind_filter(now_ns);
 	return result;
 }

@@ -183,6 +183,12 @@ static void give_up(struct conn_id id, enum wire_opaque why)
 	conn_forget(id);
 }
 
+void stream_given_up(struct conn_id id, uint64_t now_ns)
+{
+	put_control_at(now_ns, WIRE_OPAQUE, id, WIRE_OPAQUE_OTHER, 0);
+	conn_forget(id);
+}
+
 void stream_handed_over(struct conn_id id)
 {
 	if (conn_lives(id) && kind_of(id) != CONN_NEW)

@@ -49,6 +49,7 @@ void stream_written_unseen(struct stream_mark mark, ssize_t moved);
 void stream_handed_over(struct conn_id id);
 
 void stream_opened(struct conn_id id);
+void stream_given_up(struct conn_id id, uint64_t now_ns);
 void stream_closed(struct conn_id id);
 /* shutdown(2) succeeded; `mark` is of stream_before_write. */
 void stream_shut(struct stream_mark mark, int how);
