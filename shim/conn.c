@@ -114,6 +114,14 @@ static void let_go(struct conn_id id)
 		stream_closed(id);
 }
 
+/* It was: nothing can be asked of it any more. */
+static void is_closed(int fd)
+{
+	struct conn_id id = conn_of(fd);
+	if (unwatch((uint32_t)fd))
+		let_go(id);
+}
+
 void conn_closing(int fd)
 {
 	/* A vfork child closes descriptors in its parent's memory, not its parent's descriptors. */
@@ -121,9 +129,8 @@ void conn_closing(int fd)
 		return;
 	/* Before the real close: once the kernel has the number back, another thread's accept may
 	 * get it, and what we cleared then would be its entry. */
-	struct conn_id id = conn_of(fd);
-	if (unwatch((uint32_t)fd))
-		let_go(id);
+	stream_before_farewell(conn_of(fd), fd);
+	is_closed(fd);
 }
 
 void conn_closing_range(uint32_t first, uint32_t last)
@@ -173,7 +180,7 @@ void conn_accepted(int fd)
 	/* The kernel gave out a descriptor that we take for open: it was closed behind our back (a
 	 * libc function that closes by an internal name). */
 	if (conn_watched(fd))
-		conn_closing(fd);
+		is_closed(fd);
 	struct conn_id id = begin((uint32_t)fd, 1);
 	if (!id.generation)
 		return;
@@ -264,7 +271,7 @@ void conn_duplicated(int of, int fd)
 	if (of == fd || !boot_own_process())
 		return;
 	if (conn_watched(fd)) /* dup2 closed it, or it was closed behind our back */
-		conn_closing(fd);
+		is_closed(fd);
 	if (!conn_watched(of))
 		return;
 	if ((uint32_t)fd >= CONN_MAX) {

@@ -42,6 +42,7 @@ HOOK(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags))
 HOOK_WATCHED(int, shutdown, (int fd, int how), (fd, how))
 {
 	struct stream_mark mark = stream_before_write(fd);
+	stream_before_farewell(mark.id, fd);
 	int result = shim_real.shutdown(fd, how);
 	if (result == 0)
 		stream_shut(mark, how);

@@ -48,6 +48,10 @@ void stream_written_unseen(struct stream_mark mark, ssize_t moved);
  * answer may come from there. */
 void stream_handed_over(struct conn_id id);
 
+/* The server is about to end the connection by this descriptor, in one direction or both. One that waits
+ * with epoll (nginx, haproxy) may know from the event alone that its client left, and not read the end
+ * of the stream: tells that end, if the kernel has it. */
+void stream_before_farewell(struct conn_id id, int fd);
 void stream_opened(struct conn_id id);
 void stream_given_up(struct conn_id id, uint64_t now_ns);
 void stream_closed(struct conn_id id);

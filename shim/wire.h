@@ -94,7 +94,8 @@ enum wire_type {
 	WIRE_OPEN = 2, /* accept returned */
 	WIRE_IN = 3,   /* payload: bytes read; time_ns after the call returned */
 	WIRE_OUT = 4,  /* payload: bytes written; time_ns before the call was made */
-	WIRE_EOF = 5,  /* a read returned 0: the client sends no more; offset = bytes read in all */
+	WIRE_EOF = 5, /* the client sends no more: a read returned 0, or it is known when the server
+		       * closes; may come twice; offset = bytes read in all */
 	WIRE_SHUT =
 		6, /* shutdown(2) succeeded; info = SHUT_RD, SHUT_WR, SHUT_RDWR; time_ns before it */
 	WIRE_CLOSE = 7,	 /* the descriptor is about to be closed; offset = bytes written in all */

@@ -11,6 +11,7 @@
 #include "shim/real.h"
 #include "shim/ring.h"
 #include "shim/stream.h"
+#include "shim/sys.h"
 #include "shim/tls.h"
 
 #define LANE_BYTES WIRE_LANE_BYTES_MIN
@@ -171,6 +172,29 @@ static void test_which_side_of_a_call_its_stamp_is_of(void **state)
 	assert_int_equal(next_time(WIRE_IN), 2);
 	assert_int_equal(next_time(WIRE_OUT), 2);
 	assert_int_equal(next_time(WIRE_SHUT), 3);
+}
+
+/* A server that waits with epoll closes a connection whose client left, and reads no end of it. */
+static void test_a_departure_that_nobody_read_is_told_before_the_close(void **state)
+{
+	(void)state;
+	for (int leaves = 0; leaves < 2; leaves++) {
+		int pair[2];
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		conn_accepted(pair[0]);
+		reads(pair[0], "GET /", 0);
+		if (leaves)
+			sys2(SYS_shutdown, pair[1], SHUT_WR);
+		records();
+		stream_before_farewell(conn_of(pair[0]), pair[0]);
+		assert_int_equal(strncmp(records(), "eof", 3) == 0, leaves);
+		conn_closing(pair[0]);
+		const char *said = records();
+		assert_non_null(strstr(said, "close"));
+		assert_int_equal(strncmp(said, "eof", 3) == 0, leaves);
+		sys1(SYS_close, pair[0]);
+		sys1(SYS_close, pair[1]);
+	}
 }
 
 static void test_accept_on_a_live_descriptor_is_the_close_nobody_saw(void **state)
@@ -569,6 +593,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_connection_from_accept_to_close),
 		TEST(test_which_side_of_a_call_its_stamp_is_of),
+		TEST(test_a_departure_that_nobody_read_is_told_before_the_close),
 		TEST(test_accept_on_a_live_descriptor_is_the_close_nobody_saw),
 		TEST(test_what_is_not_http_is_told_once_and_left_alone),
 		TEST(test_ciphertext_is_not_copied_and_told_when_nobody_saw_through_it),
