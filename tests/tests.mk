@@ -81,10 +81,13 @@ check: check-deps
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) $(CHECK_PARTS)
 check-build: all $(UNIT) $(TSAN)
 
-# llama-server itself, built from source the first time: about a quarter of an hour.
+# llama-server itself, built from source the first time: about a quarter of an hour. And servers of other
+# languages, and proxies: two minutes.
 check-servers: all
+	$(Q)sh tools/deps.sh servers
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) sh tests/servers/build_llama_server.sh
+	$(Q)$(CHECK_ENV) sh tests/servers/build_runtimes.sh
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) servers
 
 check-fuzz: $(FUZZ)

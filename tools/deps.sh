@@ -3,6 +3,7 @@
 #
 #   sh tools/deps.sh build             installs what `make` needs
 #   sh tools/deps.sh check             and what `make check` needs
+#   sh tools/deps.sh servers           and what `make check-servers` needs
 #   sh tools/deps.sh --missing [LIST]  only names the packages that are missing; status 1 if there are any
 #
 # What is there is asked of the machine, not of the package manager: a compiler from elsewhere will do.
@@ -49,6 +50,17 @@ qemu-user c:qemu-aarch64
 libjemalloc2 f:jemalloc
 libtcmalloc-minimal4 f:tcmalloc
 "
+servers="$check
+haproxy c:haproxy
+lighttpd c:lighttpd
+nodejs c:node
+openjdk-17-jdk-headless c:javac
+golang-go c:go
+cargo-web f:new_cargo
+libjemalloc2 f:jemalloc
+libtcmalloc-minimal4 f:tcmalloc
+bubblewrap c:bwrap
+"
 
 python_venv() {
 	python3 -c 'import venv, ensurepip' 2>/dev/null
@@ -66,6 +78,17 @@ tcmalloc() {
 }
 aarch64_libc() {
 	printf '#include <stdio.h>\n' | aarch64-linux-gnu-gcc -E - >/dev/null 2>&1
+}
+# axum wants Rust 1.80; Debian 12's own is 1.63, and has a newer one beside it for its browsers.
+new_cargo() {
+	minor=$(cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
+	[ "${minor:-0}" -ge 80 ]
+}
+jemalloc() {
+	ls /usr/lib/*/libjemalloc.so.2 >/dev/null 2>&1
+}
+tcmalloc() {
+	ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1
 }
 
 is_there() { # is_there PROBE
@@ -89,8 +112,9 @@ list_of() { # list_of NAME
 	case $1 in
 	build) echo "$build" ;;
 	check) echo "$check" ;;
+	servers) echo "$servers" ;;
 	*)
-		echo "deps.sh: there is no list '$1': build, check" >&2
+		echo "deps.sh: there is no list '$1': build, check, servers" >&2
 		exit 2
 		;;
 	esac

@@ -1,0 +1,72 @@
+"""Proxies with a configuration each, in front of a server that is not watched."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import harness
+from client import Tls
+
+# A stream is handed on event by event, as everybody configures it who puts it in front of such a server.
+NGINX = """
+daemon off;
+user {user};
+worker_processes 2;
+pid {home}/pid;
+error_log {home}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_max_body_size 1m;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    upstream engine {{ server 127.0.0.1:{to}; keepalive 16; }}
+    server {{
+        listen 127.0.0.1:{port}{ssl};
+        ssl_certificate {crt};
+        ssl_certificate_key {key};
+        location / {{
+            proxy_pass http://engine;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    name: str
+    configuration: str
+    command: Callable[[str], list[str]]  # of the configuration's path
+    tls: bool = False
+    ssl: str = ""  # what the configuration adds where TLS is spoken
+    user: str = "root"
+
+    def missing(self) -> str:
+        program = self.command("")[0]
+        return "" if shutil.which(program) else f"{program} is missing: sh tools/deps.sh servers"
+
+    def server(self, home: Path, to: int) -> harness.Server:
+        key, crt = harness.certificate(home)
+        (home / "both.pem").write_text(Path(crt).read_text() + Path(key).read_text())
+        port = harness.free_port()
+        values = {"home": home, "to": to, "port": port, "key": key, "crt": crt, "user": self.user}
+        values["ssl"] = self.ssl.format(home=home) if self.tls else ""
+        path = home / "configuration"
+        path.write_text(self.configuration.format(**values))
+        command = self.command(str(path))
+        return harness.Server(self.name, command, Tls(port) if self.tls else port, "scripted", True)
+
+
+def nginx(name: str, **more: object) -> Proxy:
+    return Proxy(name, NGINX, lambda path: ["/usr/sbin/nginx", "-c", path, "-e", "stderr"], ssl=" ssl", **more)
+
+
+PROXIES = [nginx("nginx"), nginx("nginx-tls", tls=True)]

@@ -1,0 +1,36 @@
+"""A watched proxy in front of a server that is not: each call is measured where the client's request comes in,
+and the proxy's own request to the server behind it is none."""
+
+from pathlib import Path
+
+import harness
+import judge
+import load
+import pytest
+import proxies
+from otlp_receiver import OtlpReceiver
+from runtimes import answer, wait_until_idle
+
+
+@pytest.mark.parametrize("proxy", proxies.PROXIES, ids=lambda p: p.name)
+def test_numbers_are_the_clients(
+    watch, tmp_path: Path, receiver: OtlpReceiver, proxy: proxies.Proxy
+) -> None:
+    if missing := proxy.missing():
+        pytest.skip(missing)
+    engine = harness.uvicorn("uvloop", "httptools", "--timeout-keep-alive", "60")
+    watch(engine).start(harness.not_at_all, receiver.endpoint)
+    server = proxy.server(tmp_path, engine.address)
+    # lighttpd adds a header to a GET's response, or not, by how the pieces of it come in.
+    plan = [c for c in load.scripted_plan(150, seed=19) if c.method == "POST"]
+    plain = watch(server).start(harness.not_at_all, receiver.endpoint)
+    expected = load.run(server.address, plan)
+    status = plain.stop()
+
+    run = watch(server).start(harness.preloaded, receiver.endpoint)
+    outcomes = load.run(server.address, plan)
+    wait_until_idle(server)
+    assert run.stop() == status
+    assert [answer(o) for o in outcomes] == [answer(o) for o in expected]
+    assert run.output.read_text() == plain.output.read_text()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
