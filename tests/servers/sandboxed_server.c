@@ -28,7 +28,8 @@
 
 static const char answer[] =
 	"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 187\r\n\r\n"
-	"{\"object\":\"chat.completion\",\"model\":\"tiny-a\",\"choices\":[{\"index\":0,\"message\":"
+	"{\"object\":\"chat.completion\",\"model\":\"tiny-a\",\"choices\":[{\"index\":0,"
+	"\"message\":"
 	"{\"content\":\"hi\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,"
 	"\"completion_tokens\":2,\"total_tokens\":3}}\n";
 
