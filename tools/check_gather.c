@@ -68,7 +68,7 @@ static void look_at(void *user, const struct needed_object *o, const struct elf_
 	const char *name = observe_basename(o->name);
 	if (has_no_interest(name))
 		return;
-	elf_symbols(file, false, note_import, c);
+	elf_symbols(file, false, ELF_SYMBOLS_MAX, note_import, c);
 	if (is_shared_openssl(name))
 		return;
 	unsigned int inside = elf_tls_inside(file, &c->budget);
@@ -97,7 +97,7 @@ void check_init(struct check *c, const char *library, const char *library_path)
 	struct elf_file file;
 	c->budget = BUDGET_BYTES;
 	if (elf_open(library, &file) == 0) {
-		elf_symbols(&file, false, note_hook, c);
+		elf_symbols(&file, false, ELF_SYMBOLS_MAX, note_hook, c);
 		elf_close(&file);
 	}
 	qsort(c->hooks, c->hook_count, sizeof(c->hooks[0]), compare_hooks);

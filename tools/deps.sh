@@ -33,6 +33,7 @@ openssl c:openssl
 clang-format c:clang-format
 libclang-rt-14-dev f:libfuzzer
 musl-tools c:musl-gcc
+libssl-dev h:openssl/ssl.h
 valgrind c:valgrind
 strace c:strace
 gdb c:gdb

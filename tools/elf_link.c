@@ -120,19 +120,18 @@ void elf_link_release(struct elf_link *link)
 	link->needed_count = 0;
 }
 
-void elf_symbols(const struct elf_file *file, bool all,
+void elf_symbols(const struct elf_file *file, bool all, size_t most,
 		 void (*found)(void *user, const struct elf_symbol *symbol), void *user)
 {
-	size_t each = gelf_fsize(file->elf, ELF_T_SYM, 1, EV_CURRENT), left = ELF_SYMBOLS_MAX;
-	for (Elf_Scn *section = NULL; (section = elf_nextscn(file->elf, section));) {
+	size_t each = gelf_fsize(file->elf, ELF_T_SYM, 1, EV_CURRENT);
+	for (Elf_Scn *section = NULL; each && (section = elf_nextscn(file->elf, section));) {
 		GElf_Shdr header;
 		if (!gelf_getshdr(section, &header) ||
-		    (header.sh_type != SHT_DYNSYM && !(all && header.sh_type == SHT_SYMTAB)))
+		    (header.sh_type != SHT_DYNSYM && !(all && header.sh_type == SHT_SYMTAB)) ||
+		    header.sh_size / each > most)
 			continue;
 		Elf_Data *data = elf_getdata(section, NULL);
-		if (!data || !each)
-			continue;
-		for (size_t i = 1; i < data->d_size / each && left; i++, left--) {
+		for (size_t i = 1; data && i < data->d_size / each; i++) {
 			GElf_Sym raw;
 			if (!gelf_getsym(data, (int)i, &raw))
 				break;

@@ -13,7 +13,7 @@
 	256 /* libraries of one file; what asks for more is no program of this world */
 #define ELF_NAME_BYTES	 256
 #define ELF_PATHS_BYTES	 4096
-#define ELF_SYMBOLS_MAX	 (4u << 20) /* read of one file; libtorch_cuda has 0.6 million */
+#define ELF_SYMBOLS_MAX	 (4u << 20) /* of one table; libtorch_cuda has 0.6 million */
 #define ELF_VERSION_SIZE 32
 
 struct elf_link {
@@ -35,8 +35,9 @@ struct elf_symbol {
 	bool function;
 };
 
-/* Each named symbol of .dynsym, or, with `all`, also of .symtab. */
-void elf_symbols(const struct elf_file *file, bool all,
+/* Each named symbol of .dynsym, or, with `all`, also of .symtab. A table of more than `most` is passed by
+ * (ELF_SYMBOLS_MAX, or less where time is short). */
+void elf_symbols(const struct elf_file *file, bool all, size_t most,
 		 void (*found)(void *user, const struct elf_symbol *symbol), void *user);
 
 #endif

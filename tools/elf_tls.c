@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define EXPORTS_MAX 131072 /* node has 75,000, which takes 10 ms */
 #define CHUNK_BYTES (1u << 20)
 #define NEEDLE_MAX  32 /* the longest of what is looked for, and a character more */
 
@@ -20,7 +21,7 @@ static void note_symbol(void *user, const struct elf_symbol *symbol)
 unsigned int elf_tls_exported(const struct elf_file *file)
 {
 	unsigned int found = 0;
-	elf_symbols(file, false, note_symbol, &found);
+	elf_symbols(file, false, EXPORTS_MAX, note_symbol, &found);
 	return found;
 }
 
@@ -76,7 +77,7 @@ static bool holds_text(const GElf_Shdr *header)
 unsigned int elf_tls_inside(const struct elf_file *file, uint64_t *budget)
 {
 	unsigned int found = 0;
-	elf_symbols(file, true, note_symbol, &found);
+	elf_symbols(file, true, ELF_SYMBOLS_MAX, note_symbol, &found);
 	char *chunk = malloc(CHUNK_BYTES + NEEDLE_MAX);
 	if (!chunk)
 		return found;

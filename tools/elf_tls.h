@@ -15,7 +15,8 @@ enum elf_tls {
 	ELF_TLS_RUSTLS = 4,    /* rustls-0.23.31/src/... */
 };
 
-/* A set of them, by the functions that the file exports: cheap (a large program in 10 ms). */
+/* A set of them, by the functions that the file exports, if these are not too many to be read
+ * in 20 ms. */
 unsigned int elf_tls_exported(const struct elf_file *file);
 
 /* A set of them, by all that the file says. Looks at *budget bytes at most, and lowers it by what it

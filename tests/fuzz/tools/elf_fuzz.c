@@ -32,7 +32,7 @@ static void see_object(void *user, const struct needed_object *object, const str
 	(void)user;
 	must(object->link.needed_count <= ELF_NEEDED_MAX, "more libraries than fit");
 	seen_bytes += strlen(object->link.soname) + strlen(object->link.glibc);
-	elf_symbols(file, true, see_symbol, NULL);
+	elf_symbols(file, true, ELF_SYMBOLS_MAX, see_symbol, NULL);
 	must(elf_tls_inside(file, &budget) < 8, "a TLS of no name");
 	must(budget <= 1 << 20, "more than all was looked at");
 }

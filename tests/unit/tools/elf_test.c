@@ -51,7 +51,7 @@ static void see(void *user, const struct needed_object *object, const struct elf
 	struct seen *seen = user;
 	uint64_t budget = 1 << 20;
 	assert_true(object->link.needed_count <= ELF_NEEDED_MAX);
-	elf_symbols(file, true, see_symbol, seen);
+	elf_symbols(file, true, ELF_SYMBOLS_MAX, see_symbol, seen);
 	seen->tls |= elf_tls_inside(file, &budget);
 }
 
