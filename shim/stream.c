@@ -120,11 +120,12 @@ void stream_closed(struct conn_id id)
 		put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
 }
 
-/* One system call, and only where the server ends the connection. It waits for nothing and changes
- * nothing, an error of the socket included. */
+/* One system call, where one is allowed, and only where the server ends the connection. It waits for
+ * nothing and changes nothing, an error of the socket included. */
 void stream_before_farewell(struct conn_id id, int fd)
 {
-	if (!conn_lives(id) || (kind_of(id) != CONN_HTTP && kind_of(id) != CONN_TLS_HTTP))
+	bool http = kind_of(id) == CONN_HTTP || kind_of(id) == CONN_TLS_HTTP;
+	if (!conn_lives(id) || !http || !boot_may_call())
 		return;
 	struct pollfd ask = {.fd = fd, .events = POLLRDHUP};
 	struct timespec at_once = {0, 0};

@@ -9,7 +9,7 @@ import load
 import pytest
 import proxies
 from otlp_receiver import OtlpReceiver
-from runtimes import answer, wait_until_idle
+from players import answer, wait_until_idle
 
 
 @pytest.mark.parametrize("proxy", proxies.PROXIES, ids=lambda p: p.name)

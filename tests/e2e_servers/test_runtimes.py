@@ -7,11 +7,11 @@ import judge
 import load
 import playbook
 import pytest
-import runtimes
+import players
 from otlp_receiver import OtlpReceiver
-from runtimes import answer
+from players import answer
 
-MEASURED = [runtimes.NODE, runtimes.AXUM, runtimes.JAVA, runtimes.MUSL]
+MEASURED = [players.NODE, players.AXUM, players.JAVA, players.MUSL]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def book(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("runtime", MEASURED, ids=lambda r: r.name)
 def test_numbers_are_the_clients(
-    watch, book: Path, receiver: OtlpReceiver, runtime: runtimes.Runtime
+    watch, book: Path, receiver: OtlpReceiver, runtime: players.Runtime
 ) -> None:
     """And its clients get what they get of a server that is not watched."""
     plan = runtime.plan(150, seed=31)
@@ -34,7 +34,7 @@ def test_numbers_are_the_clients(
 
     run = watch(runtime.server(book)).start(harness.preloaded, receiver.endpoint)
     outcomes = load.run(run.server.address, plan)
-    runtimes.wait_until_idle(run.server)
+    players.wait_until_idle(run.server)
     assert run.stop() == status
     assert [answer(o) for o in outcomes] == [answer(o) for o in expected]
     assert run.output.read_text() == plain.output.read_text()

@@ -31,9 +31,10 @@ void boot_activate_for_one(void)
 {
 }
 
+static bool may_call;
 bool boot_may_call(void)
 {
-	return true;
+	return may_call;
 }
 
 bool boot_has_ring(void)
@@ -75,7 +76,7 @@ static int setup(void **state)
 	memset(map, 0, sizeof(map));
 	ring_init(&boot_ring, map, 1, LANE_BYTES);
 	shim_real.errno_location = fake_errno_location;
-	own_process = true;
+	own_process = may_call = true;
 	unwatched = 0;
 	/* Fresh tables each time, as where the kernel does not wipe them. */
 	boot_wipe_missing = true;
@@ -178,12 +179,13 @@ static void test_which_side_of_a_call_its_stamp_is_of(void **state)
 static void test_a_departure_that_nobody_read_is_told_before_the_close(void **state)
 {
 	(void)state;
-	for (int leaves = 0; leaves < 2; leaves++) {
-		int pair[2];
+	for (int n = 0; n < 3; n++) {
+		int pair[2], leaves = n == 1;
+		may_call = n < 2; /* a seccomp filter may kill for a call that the program does not make */
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 		conn_accepted(pair[0]);
 		reads(pair[0], "GET /", 0);
-		if (leaves)
+		if (n)
 			sys2(SYS_shutdown, pair[1], SHUT_WR);
 		records();
 		stream_before_farewell(conn_of(pair[0]), pair[0]);
