@@ -39,7 +39,7 @@ SHIM_OBJ := $(SHIM_SRC:shim/%.c=$(BUILD)/so/%.o)
 # gcc makes calls of memset from loops even without builtins, clang does not and lacks the option.
 # On aarch64 gcc calls libgcc for atomics, which looks for the newer instructions when it is loaded.
 SHIM_CC = $(eval SHIM_CC := $(shell $(CC) --version; $(CC) -dumpmachine))$(SHIM_CC)
-SHIM_CFLAGS = -O2 -g -fPIC -ffreestanding -fno-builtin \
+SHIM_CFLAGS = -O2 -g -fPIC -ffreestanding -fno-builtin -fno-tree-slp-vectorize \
 	$(if $(findstring clang,$(SHIM_CC)),,-fno-tree-loop-distribute-patterns) \
 	$(if $(findstring aarch64,$(SHIM_CC)),-mno-outline-atomics -mbranch-protection=none) \
 	-fno-stack-protector -fasynchronous-unwind-tables -fcf-protection=none -fvisibility=hidden \

@@ -16,6 +16,7 @@
 #include "agent/loop.h"
 
 #include "agent/export/clock.h"
+#include "agent/intake/counter.h"
 #include "agent/report.h"
 #include "agent/status_file.h"
 #include "agent/watch.h"
@@ -292,6 +293,8 @@ static void look_at_one(struct loop *l, uint64_t now_ns)
 static unsigned drain_all(struct loop *l)
 {
 	unsigned fullest = 0;
+	if (l->count)
+		counter_read_again(counter_machine());
 	for (size_t i = 0; i < l->count; i++) {
 		unsigned fill = watch_drain(l->watches[i]);
 		fullest = fill > fullest ? fill : fullest;

@@ -12,7 +12,6 @@
  */
 #include "shim/conn.h"
 
-#include "shim/boot.h"
 #include "shim/stream.h"
 #include "shim/sys.h"
 
@@ -70,26 +69,6 @@ static void watch(uint32_t fd)
 static bool unwatch(uint32_t fd)
 {
 	return __atomic_exchange_n(&conn_watches[fd], 0, __ATOMIC_ACQ_REL) != 0;
-}
-
-struct conn_id conn_of(int fd)
-{
-	struct conn_id id = {(uint32_t)fd, 0};
-	if (boot_wipe_missing && !boot_own_process())
-		return id;
-	if (!__atomic_load_n(&conn_watches[(uint32_t)fd], __ATOMIC_ACQUIRE))
-		return id;
-	const struct conn_slot *slot = &conn_slots[(uint32_t)fd];
-	id.home = __atomic_load_n(&slot->home, __ATOMIC_RELAXED);
-	id.generation = __atomic_load_n(&slot->home_generation, __ATOMIC_RELAXED);
-	return id;
-}
-
-bool conn_lives(struct conn_id id)
-{
-	const struct conn_slot *home = &conn_slots[id.home];
-	return id.generation && __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
-	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation;
 }
 
 void conn_forget(struct conn_id id)

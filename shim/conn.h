@@ -11,6 +11,8 @@
 #ifndef SHIM_CONN_H
 #define SHIM_CONN_H
 
+#include "shim/boot.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,8 +44,8 @@ enum conn_kind {
 		3, /* its plain text begins like an HTTP request: ciphertext is not copied */
 };
 
-/* One a descriptor. The first two fields are the descriptor's, the others those of the connection
- * whose home it is. */
+/* One a descriptor, and a cache line: threads that serve neighbouring descriptors do not meet in it.
+ * The first two fields are the descriptor's, the others those of the connection whose home it is. */
 struct conn_slot {
 	uint32_t home; /* the connection that the descriptor stands for */
 	uint32_t home_generation;
@@ -57,7 +59,7 @@ struct conn_slot {
 	uint64_t in_bytes; /* moved so far, recorded or not */
 	uint64_t out_bytes;
 	uint64_t forked_at; /* out_bytes, as they were at the last fork, + 1; 0 = none */
-};
+} __attribute__((aligned(64)));
 /* CONN_MAX of them; only pages whose descriptors are in use exist. */
 extern struct conn_slot *conn_slots;
 
@@ -72,9 +74,28 @@ struct conn_id {
 };
 
 /* Of a watched descriptor. */
-struct conn_id conn_of(int fd);
+static inline struct conn_id conn_of(int fd)
+{
+	struct conn_id id = {(uint32_t)fd, 0};
+	if (__builtin_expect(boot_wipe_missing, 0) && !boot_own_process())
+		return id;
+	/* Acquire pairs with the release in conn.c: a watched descriptor's slot is filled in. */
+	if (!__atomic_load_n(&conn_watches[(uint32_t)fd], __ATOMIC_ACQUIRE))
+		return id;
+	const struct conn_slot *slot = &conn_slots[(uint32_t)fd];
+	id.home = __atomic_load_n(&slot->home, __ATOMIC_RELAXED);
+	id.generation = __atomic_load_n(&slot->home_generation, __ATOMIC_RELAXED);
+	return id;
+}
+
 /* Whether it has not ended (its descriptor was not closed by another thread meanwhile). */
-bool conn_lives(struct conn_id id);
+static inline bool conn_lives(struct conn_id id)
+{
+	const struct conn_slot *home = &conn_slots[id.home];
+	return id.generation && __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation;
+}
+
 /* Ends it for us: its bytes are of no interest. */
 void conn_forget(struct conn_id id);
 

@@ -7,8 +7,8 @@
  * The C names carry a prefix and the exported ones are given by asm labels: so no libc header's
  * prototype (fortified, transparent unions) stands in the way.
  *
- * Results and errno are the real function's: what runs after it makes no libc call but
- * clock_gettime(CLOCK_MONOTONIC), which does not fail.
+ * Results and errno are the real function's: what runs after it makes no libc call but,
+ * where the processor's counter is no clock, clock_gettime(CLOCK_MONOTONIC), which does not fail.
  */
 #ifndef SHIM_HOOK_H
 #define SHIM_HOOK_H

@@ -6,24 +6,16 @@
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* What a call that read into one buffer moved. */
-static ssize_t read_into(struct stream_mark mark, void *buf, size_t n, ssize_t moved, int flags)
-{
-	struct iovec iov = {buf, n};
-	stream_after_read(mark, &iov, moved, n > 0, flags);
-	return moved;
-}
-
 HOOK_WATCHED(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n))
 {
 	struct stream_mark mark = stream_before_read(fd);
-	return read_into(mark, buf, n, shim_real.read(fd, buf, n), 0);
+	return stream_read_into(mark, buf, n, shim_real.read(fd, buf, n), 0);
 }
 
 HOOK_WATCHED(ssize_t, recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
 {
 	struct stream_mark mark = stream_before_read(fd);
-	return read_into(mark, buf, n, shim_real.recv(fd, buf, n, flags), flags);
+	return stream_read_into(mark, buf, n, shim_real.recv(fd, buf, n, flags), flags);
 }
 
 HOOK_WATCHED(ssize_t, recvfrom,
@@ -31,21 +23,22 @@ HOOK_WATCHED(ssize_t, recvfrom,
 	     (fd, buf, n, flags, addr, len))
 {
 	struct stream_mark mark = stream_before_read(fd);
-	return read_into(mark, buf, n, shim_real.recvfrom(fd, buf, n, flags, addr, len), flags);
+	return stream_read_into(mark, buf, n, shim_real.recvfrom(fd, buf, n, flags, addr, len),
+				flags);
 }
 
 /* What -D_FORTIFY_SOURCE makes of read, recv and recvfrom. */
 HOOK_WATCHED(ssize_t, __read_chk, (int fd, void *buf, size_t n, size_t room), (fd, buf, n, room))
 {
 	struct stream_mark mark = stream_before_read(fd);
-	return read_into(mark, buf, n, shim_real.__read_chk(fd, buf, n, room), 0);
+	return stream_read_into(mark, buf, n, shim_real.__read_chk(fd, buf, n, room), 0);
 }
 
 HOOK_WATCHED(ssize_t, __recv_chk, (int fd, void *buf, size_t n, size_t room, int flags),
 	     (fd, buf, n, room, flags))
 {
 	struct stream_mark mark = stream_before_read(fd);
-	return read_into(mark, buf, n, shim_real.__recv_chk(fd, buf, n, room, flags), flags);
+	return stream_read_into(mark, buf, n, shim_real.__recv_chk(fd, buf, n, room, flags), flags);
 }
 
 HOOK_WATCHED(ssize_t, __recvfrom_chk,
@@ -54,8 +47,8 @@ HOOK_WATCHED(ssize_t, __recvfrom_chk,
 	     (fd, buf, n, room, flags, addr, len))
 {
 	struct stream_mark mark = stream_before_read(fd);
-	return read_into(mark, buf, n, shim_real.__recvfrom_chk(fd, buf, n, room, flags, addr, len),
-			 flags);
+	return stream_read_into(
+		mark, buf, n, shim_real.__recvfrom_chk(fd, buf, n, room, flags, addr, len), flags);
 }
 
 /* Whether a vector has room for a byte: a read of 0 bytes that returns 0 is no end of the stream. */
@@ -98,25 +91,16 @@ HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
-/* What a call that wrote from one buffer moved. */
-static ssize_t written_from(struct stream_mark mark, const void *buf, size_t n, ssize_t moved,
-			    int flags)
-{
-	struct iovec iov = {(void *)(uintptr_t)buf, n};
-	stream_after_write(mark, &iov, moved, flags);
-	return moved;
-}
-
 HOOK_WATCHED(ssize_t, write, (int fd, const void *buf, size_t n), (fd, buf, n))
 {
 	struct stream_mark mark = stream_before_write(fd);
-	return written_from(mark, buf, n, shim_real.write(fd, buf, n), 0);
+	return stream_written_from(mark, buf, n, shim_real.write(fd, buf, n), 0);
 }
 
 HOOK_WATCHED(ssize_t, send, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
 {
 	struct stream_mark mark = stream_before_write(fd);
-	return written_from(mark, buf, n, shim_real.send(fd, buf, n, flags), flags);
+	return stream_written_from(mark, buf, n, shim_real.send(fd, buf, n, flags), flags);
 }
 
 HOOK_WATCHED(ssize_t, sendto,
@@ -125,7 +109,8 @@ HOOK_WATCHED(ssize_t, sendto,
 	     (fd, buf, n, flags, addr, len))
 {
 	struct stream_mark mark = stream_before_write(fd);
-	return written_from(mark, buf, n, shim_real.sendto(fd, buf, n, flags, addr, len), flags);
+	return stream_written_from(mark, buf, n, shim_real.sendto(fd, buf, n, flags, addr, len),
+				   flags);
 }
 
 HOOK_WATCHED(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd, iov, count))

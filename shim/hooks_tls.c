@@ -37,7 +37,7 @@ static struct stream_mark mark_of(const struct openssl *library, void *ssl)
 {
 	struct stream_mark mark = {.id = tls_conn(library, ssl)};
 	if (mark.id.generation)
-		mark.time_ns = boot_now_ns();
+		mark.time = stamp_now();
 	return mark;
 }
 

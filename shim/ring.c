@@ -9,21 +9,15 @@
  */
 #include "shim/ring.h"
 
-#include "shim/text.h"
-
 void ring_init(struct ring *r, void *map, uint32_t lanes, uint32_t lane_bytes)
 {
-	*r = (struct ring){.map = map, .lanes = lanes, .lane_bytes = lane_bytes};
-}
-
-static struct wire_lane *ring_lane(const struct ring *r, uint32_t n)
-{
-	return (struct wire_lane *)(r->map + wire_lane_offset(n, r->lane_bytes));
-}
-
-static uint32_t aligned(size_t bytes)
-{
-	return (uint32_t)((bytes + WIRE_ALIGN - 1) & ~(size_t)(WIRE_ALIGN - 1));
+	r->map = map;
+	r->lanes = lanes;
+	r->lane_bytes = lane_bytes;
+	for (uint32_t n = 0; n < lanes; n++) {
+		r->lane[n].at = (struct wire_lane *)(r->map + wire_lane_offset(n, lane_bytes));
+		r->lane[n].tail_seen = 0;
+	}
 }
 
 static void count_drop(struct wire_lane *lane, uint64_t stream_bytes, bool control)
@@ -36,79 +30,58 @@ static void count_drop(struct wire_lane *lane, uint64_t stream_bytes, bool contr
 
 /* Whether `need` bytes fit at head and leave `spare` free. The tail is the agent's word: one that
  * cannot be is taken for "full". Acquire pairs with the agent's release of the zeroed bytes. */
-static bool has_room(struct ring *r, struct wire_lane *lane, uint32_t n, uint64_t head,
-		     uint64_t need, uint32_t spare)
+static bool has_room(const struct ring *r, struct ring_lane *l, uint64_t head, uint64_t need,
+		     uint32_t spare)
 {
-	uint64_t seen = __atomic_load_n(&r->tail_seen[n], __ATOMIC_ACQUIRE);
-	if (head - seen <= r->lane_bytes && head - seen + need + spare <= r->lane_bytes)
+	if (ring_fits(r, head, __atomic_load_n(&l->tail_seen, __ATOMIC_ACQUIRE), need, spare))
 		return true;
-	uint64_t tail = __atomic_load_n(&lane->tail, __ATOMIC_ACQUIRE);
+	uint64_t tail = __atomic_load_n(&l->at->tail, __ATOMIC_ACQUIRE);
 	if (tail > head || head - tail > r->lane_bytes || (tail & (WIRE_ALIGN - 1)))
 		return false;
-	__atomic_store_n(&r->tail_seen[n], tail, __ATOMIC_RELEASE);
-	return head - tail + need + spare <= r->lane_bytes;
+	__atomic_store_n(&l->tail_seen, tail, __ATOMIC_RELEASE);
+	return ring_fits(r, head, tail, need, spare);
 }
 
 /*
  * Reserves `length` bytes in one piece. Where they would run over the end of the circle, the rest of
  * it becomes a PAD record. NULL if the lane is full.
  */
-static struct wire_record *reserve(struct ring *r, uint32_t n, uint32_t length, uint32_t spare)
+static struct wire_record *reserve(struct ring *r, struct ring_lane *l, uint32_t length,
+				   uint32_t spare)
 {
-	struct wire_lane *lane = ring_lane(r, n);
-	uint8_t *circle = (uint8_t *)(lane + 1);
-	uint64_t head = __atomic_load_n(&lane->head, __ATOMIC_RELAXED);
+	uint8_t *circle = (uint8_t *)(l->at + 1);
+	uint64_t head = __atomic_load_n(&l->at->head, __ATOMIC_RELAXED);
 	uint32_t at, pad;
 	do {
-		/* The head lies in the agent's reach as well: keep it aligned and inside. */
-		at = (uint32_t)head & (r->lane_bytes - 1) & ~(WIRE_ALIGN - 1);
+		at = ring_place(r, head);
 		uint32_t rest = r->lane_bytes - at;
 		pad = rest < length ? rest : 0;
-		if (!has_room(r, lane, n, head, (uint64_t)pad + length, spare))
+		if (!has_room(r, l, head, (uint64_t)pad + length, spare))
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&lane->head, &head, head + pad + length, true,
+	} while (!__atomic_compare_exchange_n(&l->at->head, &head, head + pad + length, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (pad) {
 		struct wire_record *filler = (struct wire_record *)(circle + at);
 		filler->type = WIRE_PAD;
-		/* Release: the type is there when the length is. Pairs with the agent's acquire. */
-		__atomic_store_n(&filler->length, pad, __ATOMIC_RELEASE);
+		/* The type is there when the length is. */
+		ring_publish(filler, pad);
 		at = 0;
 	}
 	struct wire_record *rec = (struct wire_record *)(circle + at);
-	__atomic_store_n(&rec->length, length | WIRE_BUSY, __ATOMIC_RELAXED);
+	ring_mark(rec, length);
 	return rec;
-}
-
-static void fill(struct wire_record *rec, const struct ring_note *note, uint32_t length,
-		 size_t payload)
-{
-	rec->type = (uint8_t)note->type;
-	rec->pad = (uint8_t)(length - WIRE_RECORD_BYTES - payload);
-	rec->info = note->info;
-	rec->fd = note->fd;
-	rec->generation = note->generation;
-	rec->time_ns = note->time_ns;
-	rec->offset = note->offset;
-}
-
-static void publish(struct wire_record *rec, uint32_t length)
-{
-	/* Release: everything filled in is there when the length without BUSY is. Pairs with the
-	 * agent's acquire of the same word. */
-	__atomic_store_n(&rec->length, length, __ATOMIC_RELEASE);
 }
 
 void ring_put_control(struct ring *r, const struct ring_note *note)
 {
-	uint32_t n = note->fd & (r->lanes - 1);
-	struct wire_record *rec = reserve(r, n, WIRE_RECORD_BYTES, 0);
+	struct ring_lane *l = ring_lane_of(r, note->fd);
+	struct wire_record *rec = reserve(r, l, WIRE_RECORD_BYTES, 0);
 	if (!rec) {
-		count_drop(ring_lane(r, n), 0, true);
+		count_drop(l->at, 0, true);
 		return;
 	}
-	fill(rec, note, WIRE_RECORD_BYTES, 0);
-	publish(rec, WIRE_RECORD_BYTES);
+	ring_fill(rec, note, WIRE_RECORD_BYTES, 0);
+	ring_publish(rec, WIRE_RECORD_BYTES);
 }
 
 /* A place in an iovec list. */
@@ -123,11 +96,11 @@ static void gather_copy(struct gather *g, uint8_t *to, size_t count)
 		const uint8_t *from = (const uint8_t *)g->iov->iov_base + g->skip;
 		size_t here = g->iov->iov_len - g->skip;
 		if (here >= count) { /* it ends in this buffer */
-			text_bytes(to, from, count);
+			copy_bytes(to, from, count);
 			g->skip += count;
 			return;
 		}
-		text_bytes(to, from, here);
+		copy_bytes(to, from, here);
 		to += here;
 		count -= here;
 		g->iov++;
@@ -136,29 +109,30 @@ static void gather_copy(struct gather *g, uint8_t *to, size_t count)
 }
 
 /* One record of `count` bytes; false if the lane is full. */
-static bool put_piece(struct ring *r, const struct ring_note *note, struct gather *from,
-		      size_t count)
+static bool put_piece(struct ring *r, struct ring_lane *l, const struct ring_note *note,
+		      struct gather *from, size_t count)
 {
-	uint32_t length = aligned(WIRE_RECORD_BYTES + count);
-	struct wire_record *rec = reserve(r, note->fd & (r->lanes - 1), length, WIRE_LANE_RESERVE);
+	uint32_t length = ring_aligned(WIRE_RECORD_BYTES + count);
+	struct wire_record *rec = reserve(r, l, length, WIRE_LANE_RESERVE);
 	if (!rec)
 		return false;
-	fill(rec, note, length, count);
+	ring_fill(rec, note, length, count);
 	gather_copy(from, (uint8_t *)(rec + 1), count);
-	publish(rec, length);
+	ring_publish(rec, length);
 	return true;
 }
 
 void ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
 		   size_t total)
 {
+	struct ring_lane *l = ring_lane_of(r, note->fd);
 	struct gather from = {iov, 0};
 	struct ring_note part = *note;
 	while (total) {
 		size_t count = total < WIRE_PAYLOAD_MAX ? total : WIRE_PAYLOAD_MAX;
-		if (!put_piece(r, &part, &from, count)) {
+		if (!put_piece(r, l, &part, &from, count)) {
 			/* What follows of this call would find the lane full as well. */
-			count_drop(ring_lane(r, note->fd & (r->lanes - 1)), total, false);
+			count_drop(l->at, total, false);
 			return;
 		}
 		part.offset += count;

@@ -23,7 +23,7 @@
 #include <poll.h>
 #include <time.h>
 
-static void put_control_at(uint64_t time_ns, enum wire_type type, struct conn_id id, unsigned info,
+static void put_control_at(uint64_t time, enum wire_type type, struct conn_id id, unsigned info,
 			   uint64_t offset)
 {
 	struct ring_note note = {
@@ -31,7 +31,7 @@ static void put_control_at(uint64_t time_ns, enum wire_type type, struct conn_id
 		.info = (uint16_t)info,
 		.fd = id.home,
 		.generation = id.generation,
-		.time_ns = time_ns,
+		.time = time,
 		.offset = offset,
 	};
 	ring_put_control(&boot_ring, &note);
@@ -39,7 +39,7 @@ static void put_control_at(uint64_t time_ns, enum wire_type type, struct conn_id
 
 static void put_control(enum wire_type type, struct conn_id id, unsigned info, uint64_t offset)
 {
-	put_control_at(boot_now_ns(), type, id, info, offset);
+	put_control_at(stamp_now(), type, id, info, offset);
 }
 
 static uint64_t bytes_so_far(const uint64_t *counter)
@@ -136,23 +136,7 @@ void stream_before_farewell(struct conn_id id, int fd)
 void stream_shut(struct stream_mark mark, int how)
 {
 	if (conn_lives(mark.id))
-		put_control_at(mark.time_ns, WIRE_SHUT, mark.id, (unsigned)how, 0);
-}
-
-static struct conn_id own_conn_of(int fd)
-{
-	struct conn_id id = conn_of(fd);
-	return __builtin_expect(id.generation != 0, 1) ? id : conn_adopt(fd);
-}
-
-struct stream_mark stream_before_read(int fd)
-{
-	return (struct stream_mark){.id = own_conn_of(fd)};
-}
-
-struct stream_mark stream_before_write(int fd)
-{
-	return (struct stream_mark){.id = own_conn_of(fd), .time_ns = boot_now_ns()};
+		put_control_at(mark.time, WIRE_SHUT, mark.id, (unsigned)how, 0);
 }
 
 /* ---- is it HTTP? -------------------------------------------------------------------------------- */
@@ -274,7 +258,7 @@ static void put_data(enum wire_type type, struct stream_mark mark, const struct 
 		.info = kind_of(mark.id) == CONN_TLS_HTTP ? WIRE_TEXT_OF_TLS : 0,
 		.fd = mark.id.home,
 		.generation = mark.id.generation,
-		.time_ns = mark.time_ns,
+		.time = mark.time,
 		.offset = __atomic_fetch_add(counter, moved, __ATOMIC_RELAXED),
 	};
 	ring_put_data(&boot_ring, &note, iov, moved);
@@ -298,7 +282,7 @@ void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t
 	} else if (flags & MSG_TRUNC) {
 		stream_read_unseen(mark, moved); /* tcp(7): thrown away unread */
 	} else {
-		mark.time_ns = boot_now_ns();
+		mark.time = stamp_now();
 		enum conn_kind kind = kind_of(mark.id);
 		if (kind == CONN_HTTP ||
 		    (kind == CONN_NEW && sort_out(mark.id, iov, (size_t)moved)))
@@ -323,6 +307,90 @@ void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_
 		ciphertext_moved(mark.id, true);
 }
 
+/* ---- what most calls are: HTTP, one buffer, one record ------------------------------------------- */
+
+/* `moved - 1 >= n`, unsigned: nothing moved, or more than can be. */
+static inline bool is_plain_http(struct conn_id id, const struct conn_slot *home)
+{
+	return __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation &&
+	       id.generation && __atomic_load_n(&home->kind, __ATOMIC_RELAXED) == CONN_HTTP;
+}
+
+static __attribute__((noinline, cold)) void put_in_pieces(enum wire_type type,
+							  struct stream_mark mark, const void *buf,
+							  size_t moved, uint64_t offset)
+{
+	struct iovec iov = {(void *)(uintptr_t)buf, moved};
+	struct ring_note note = {
+		.type = type,
+		.fd = mark.id.home,
+		.generation = mark.id.generation,
+		.time = mark.time,
+		.offset = offset,
+	};
+	ring_put_data(&boot_ring, &note, &iov, moved);
+}
+
+static inline __attribute__((always_inline)) void put_flat(enum wire_type type,
+							   struct stream_mark mark, const void *buf,
+							   size_t moved, uint64_t *counter)
+{
+	struct ring_note note = {
+		.type = type,
+		.fd = mark.id.home,
+		.generation = mark.id.generation,
+		.time = mark.time,
+		.offset = __atomic_fetch_add(counter, moved, __ATOMIC_RELAXED),
+	};
+	if (!ring_put_at_once(&boot_ring, &note, buf, moved))
+		put_in_pieces(type, mark, buf, moved, note.offset);
+}
+
+static __attribute__((noinline)) ssize_t read_otherwise(struct stream_mark mark, void *buf,
+							size_t n, ssize_t moved, int flags)
+{
+	struct iovec iov = {buf, n};
+	if (moved > 0 && (size_t)moved > n)
+		flags |= MSG_TRUNC; /* whoever says so: there is no more than n to be copied */
+	stream_after_read(mark, &iov, moved, n > 0, flags);
+	return moved;
+}
+
+ssize_t stream_read_into(struct stream_mark mark, void *buf, size_t n, ssize_t moved, int flags)
+{
+	struct conn_slot *home = &conn_slots[mark.id.home];
+	const int special = MSG_OOB | MSG_ERRQUEUE | MSG_PEEK | MSG_TRUNC;
+	if ((size_t)(moved - 1) >= n || (flags & special) || !is_plain_http(mark.id, home))
+		return read_otherwise(mark, buf, n, moved, flags);
+	mark.time = stamp_now();
+	put_flat(WIRE_IN, mark, buf, (size_t)moved, &home->in_bytes);
+	return moved;
+}
+
+static __attribute__((noinline)) ssize_t written_otherwise(struct stream_mark mark, const void *buf,
+							   size_t n, ssize_t moved, int flags)
+{
+	struct iovec iov = {(void *)(uintptr_t)buf, n};
+	if (moved > 0 && (size_t)moved > n)
+		stream_written_unseen(mark, moved);
+	else
+		stream_after_write(mark, &iov, moved, flags);
+	return moved;
+}
+
+ssize_t stream_written_from(struct stream_mark mark, const void *buf, size_t n, ssize_t moved,
+			    int flags)
+{
+	struct conn_slot *home = &conn_slots[mark.id.home];
+	if ((size_t)(moved - 1) >= n || (flags & MSG_OOB) || !is_plain_http(mark.id, home))
+		return written_otherwise(mark, buf, n, moved, flags);
+	put_flat(WIRE_OUT, mark, buf, (size_t)moved, &home->out_bytes);
+	return moved;
+}
+
+/* ---- plain text of TLS connections ---------------------------------------------------------------- */
+
 /* Whether plain text of this connection is to be recorded. */
 static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t moved, bool in)
 {
@@ -342,7 +410,7 @@ static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t mov
 void stream_plain_read(struct stream_mark mark, void *buf, size_t moved)
 {
 	struct iovec iov = {buf, moved};
-	mark.time_ns = boot_now_ns();
+	mark.time = stamp_now();
 	if (plain_is_http(mark.id, &iov, moved, true))
 		put_data(WIRE_IN, mark, &iov, moved, &conn_slots[mark.id.home].in_bytes);
 }

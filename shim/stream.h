@@ -7,6 +7,7 @@
 #define SHIM_STREAM_H
 
 #include "shim/conn.h"
+#include "shim/stamp.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -16,20 +17,38 @@
 /* What a hook remembers of a watched connection across the real call. */
 struct stream_mark {
 	struct conn_id id;
-	uint64_t
-		time_ns; /* of a write or a shutdown: before the call, which the peer sees at once */
+	/* Of a write or a shutdown: before the call, which the peer sees at once. As in wire.h. */
+	uint64_t time;
 };
 
 /* Before the real call on a watched descriptor. */
-struct stream_mark stream_before_read(int fd);
-struct stream_mark stream_before_write(int fd);
+static inline struct stream_mark stream_before_read(int fd)
+{
+	struct stream_mark mark = {.id = conn_of(fd)};
+	if (__builtin_expect(!mark.id.generation, 0))
+		mark.id = conn_adopt(fd);
+	return mark;
+}
+
+static inline struct stream_mark stream_before_write(int fd)
+{
+	struct stream_mark mark = stream_before_read(fd);
+	if (__builtin_expect(mark.id.generation != 0, 1))
+		mark.time = stamp_now();
+	return mark;
+}
 
 /* After it. `moved` is its result; `asked` whether more than 0 bytes were asked for. */
 void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
 		       int flags);
 void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_t moved, int flags);
 
-/* Plain text of a TLS connection, as the program read or wrote it. mark.time_ns: before the call. */
+/* The same for calls with one buffer of n bytes. They return `moved`. */
+ssize_t stream_read_into(struct stream_mark mark, void *buf, size_t n, ssize_t moved, int flags);
+ssize_t stream_written_from(struct stream_mark mark, const void *buf, size_t n, ssize_t moved,
+			    int flags);
+
+/* Plain text of a TLS connection, as the program read or wrote it. mark.time: before the call. */
 void stream_plain_read(struct stream_mark mark, void *buf, size_t moved);
 void stream_plain_written(struct stream_mark mark, const void *buf, size_t moved);
 

@@ -1,5 +1,7 @@
 #include "shim/text.h"
 
+#include "shim/copy.h"
+
 size_t text_len(const char *s)
 {
 	size_t n = 0;
@@ -108,53 +110,9 @@ bool text_glob(const char *pattern, size_t pattern_len, const char *s)
 	return p == end;
 }
 
-/* 16, 8, 4 and 2 bytes at any alignment: one register each. */
-typedef uint8_t text_v16 __attribute__((vector_size(16), aligned(1), may_alias));
-typedef uint64_t text_v8 __attribute__((aligned(1), may_alias));
-typedef uint32_t text_v4 __attribute__((aligned(1), may_alias));
-typedef uint16_t text_v2 __attribute__((aligned(1), may_alias));
-
-/* The first and the last bytes of a short run, which may overlap: no loop, no byte twice by itself. */
-#define COPY_BOTH_ENDS(type)                                                                       \
-	do {                                                                                       \
-		type first = *(const type *)f, last = *(const type *)(f + n - sizeof(type));       \
-		*(type *)t = first;                                                                \
-		*(type *)(t + n - sizeof(type)) = last;                                            \
-	} while (0)
-
-static void copy_short(uint8_t *t, const uint8_t *f, size_t n)
-{
-	if (n >= 8)
-		COPY_BOTH_ENDS(text_v8);
-	else if (n >= 4)
-		COPY_BOTH_ENDS(text_v4);
-	else if (n >= 2)
-		COPY_BOTH_ENDS(text_v2);
-	else if (n)
-		*t = *f;
-}
-
 void text_bytes(void *to, const void *from, size_t n)
 {
-	uint8_t *t = to;
-	const uint8_t *f = from;
-	if (n < 16) {
-		copy_short(t, f, n);
-		return;
-	}
-	text_v16 last = *(const text_v16 *)(f + n - 16);
-	uint8_t *end = t + n - 16;
-	for (; n > 64; n -= 64, t += 64, f += 64) {
-		text_v16 a = *(const text_v16 *)f, b = *(const text_v16 *)(f + 16);
-		text_v16 c = *(const text_v16 *)(f + 32), d = *(const text_v16 *)(f + 48);
-		*(text_v16 *)t = a;
-		*(text_v16 *)(t + 16) = b;
-		*(text_v16 *)(t + 32) = c;
-		*(text_v16 *)(t + 48) = d;
-	}
-	for (; n > 16; n -= 16, t += 16, f += 16)
-		*(text_v16 *)t = *(const text_v16 *)f;
-	*(text_v16 *)end = last;
+	copy_bytes(to, from, n);
 }
 
 #ifndef SHIM_UNIT_TEST

@@ -47,6 +47,19 @@
  * Data records leave WIRE_LANE_RESERVE bytes of a lane free; the short records of opening and
  * closing may use them. So, a full lane loses bytes long before it loses the end of a connection.
  *
+ * A record's time is in one of two clocks, and says in which by its highest bit:
+ *
+ *   bit 63 = 0   nanoseconds of CLOCK_MONOTONIC
+ *   bit 63 = 1   the lower 63 bits are those of the processor's counter, as the kernel's own
+ *                CLOCK_MONOTONIC is made of it (x86-64: the TSC, aarch64: CNTVCT_EL0)
+ *
+ * Reading the counter costs half of what the conversion would add, so the consumer converts: it runs
+ * on the same machine, reads both clocks together again and again, and needs nothing from here but,
+ * for records that are older than itself, the pair of both that was taken when the ring was made.
+ * `clock` says which one the producer is to use. It begins with the counter where the kernel keeps
+ * time by that; a consumer that finds the two not to go together (a virtual machine that was moved,
+ * a counter that was set back) changes it to CLOCK_MONOTONIC for good.
+ *
  * Version rule: a consumer refuses a header whose version is not its own. Bytes called reserved are
  * zero. All integers are in the byte order of the machine (both sides run on it).
  *
@@ -55,7 +68,7 @@
  *   28 00 00 00                length = 40
  *   03 03 00 00                type = WIRE_IN, pad = 3, info = 0
  *   07 00 00 00 03 00 00 00    fd = 7, generation = 3
- *   15 cd 5b 07 00 00 00 00    time_ns = 123456789
+ *   15 cd 5b 07 00 00 00 00    time = 123456789 ns
  *   00 00 00 00 00 00 00 00    offset = 0
  *   47 45 54 20 2f 00 00 00    payload and 3 bytes of padding
  */
@@ -66,7 +79,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   0x3145524957464e49ULL /* "INFWIRE1" in memory */
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 
 #define WIRE_HEADER_BYTES      8192u
 #define WIRE_LANE_HEADER_BYTES 256u
@@ -92,12 +105,12 @@
 enum wire_type {
 	WIRE_PAD = 1,  /* fills the end of the circle; only its first 8 bytes exist */
 	WIRE_OPEN = 2, /* accept returned */
-	WIRE_IN = 3,   /* payload: bytes read; time_ns after the call returned */
-	WIRE_OUT = 4,  /* payload: bytes written; time_ns before the call was made */
+	WIRE_IN = 3,   /* payload: bytes read; time after the call returned */
+	WIRE_OUT = 4,  /* payload: bytes written; time before the call was made */
 	WIRE_EOF = 5, /* the client sends no more: a read returned 0, or it is known when the server
 		       * closes; may come twice; offset = bytes read in all */
 	WIRE_SHUT =
-		6, /* shutdown(2) succeeded; info = SHUT_RD, SHUT_WR, SHUT_RDWR; time_ns before it */
+		6, /* shutdown(2) succeeded; info = SHUT_RD, SHUT_WR, SHUT_RDWR; time before it */
 	WIRE_CLOSE = 7,	 /* the descriptor is about to be closed; offset = bytes written in all */
 	WIRE_FAIL = 8,	 /* a read or write failed for good; info = errno; offset as for CLOSE */
 	WIRE_OPAQUE = 9, /* not readable; nothing more follows; info = enum wire_opaque */
@@ -113,6 +126,13 @@ enum wire_opaque {
 		2, /* neither TLS nor an HTTP method; or so the plain text of TLS began */
 };
 
+enum wire_clock {
+	WIRE_CLOCK_MONOTONIC = 0,
+	WIRE_CLOCK_COUNTER = 1,
+};
+
+#define WIRE_TIME_COUNTER (1ULL << 63) /* in a record's time: the rest is the counter's */
+
 /* The first page of the file. Written by the shim before the rename, except where said. */
 struct wire_header {
 	/*    0 */ uint64_t magic;
@@ -126,10 +146,11 @@ struct wire_header {
 	/*   40 */ uint64_t pid_ns;	  /* inode of /proc/self/ns/pid; 0 = could not be read */
 	/*   48 */ uint64_t made_mono_ns; /* CLOCK_MONOTONIC */
 	/*   56 */ uint64_t made_real_ns; /* CLOCK_REALTIME */
-	/*   64 */ uint32_t sequence; /* nth ring of this pid and start time: exec made it anew */
-	/*   68 */ uint32_t reserved0;
+	/*   64 */ uint32_t sequence;  /* nth ring of this pid and start time: exec made it anew */
+	/*   68 */ uint32_t clock;     /* enum wire_clock; the agent may store MONOTONIC */
 	/*   72 */ uint64_t unwatched; /* accepts past the descriptor table; shim adds, atomic */
-	/*   80 */ uint8_t reserved1[48];
+	/*   80 */ uint64_t made_counter; /* at made_mono_ns, highest bit 0; 0 = not known */
+	/*   88 */ uint8_t reserved1[40];
 	/*  128 */ char program[64];	   /* basename of the executable, NUL-terminated, cut */
 	/*  192 */ char provider[64];	   /* INFERWIRE_PROVIDER or empty */
 	/*  256 */ char service_name[256]; /* OTEL_SERVICE_NAME or empty */
@@ -161,11 +182,13 @@ struct wire_record {
 	/*  6 */ uint16_t info; /* by type */
 	/*  8 */ uint32_t fd;
 	/* 12 */ uint32_t generation; /* nth accepted connection on this descriptor, from 1 */
-	/* 16 */ uint64_t time_ns;    /* CLOCK_MONOTONIC */
+	/* 16 */ uint64_t time;	      /* see WIRE_TIME_COUNTER */
 	/* 24 */ uint64_t offset;     /* IN, OUT: of the payload's first byte in its stream */
 };
 
 _Static_assert(sizeof(struct wire_header) == WIRE_HEADER_BYTES, "header layout");
+_Static_assert(offsetof(struct wire_header, clock) == 68, "header layout");
+_Static_assert(offsetof(struct wire_header, made_counter) == 80, "header layout");
 _Static_assert(offsetof(struct wire_header, program) == 128, "header layout");
 _Static_assert(offsetof(struct wire_header, resource_attributes) == 512, "header layout");
 _Static_assert(offsetof(struct wire_header, command_line) == 4608, "header layout");
@@ -174,6 +197,31 @@ _Static_assert(offsetof(struct wire_lane, dropped_records) == 64, "lane layout")
 _Static_assert(offsetof(struct wire_lane, tail) == 128, "lane layout");
 _Static_assert(offsetof(struct wire_lane, read) == 136, "lane layout");
 _Static_assert(sizeof(struct wire_record) == WIRE_RECORD_BYTES, "record layout");
+
+/* The processor's counter, as both sides read it: its highest bit is taken for 0. It may be read a
+ * few dozen instructions early or late; waiting for them would double its cost. */
+static inline uint64_t wire_counter(void)
+{
+	uint64_t counter;
+#if defined(__x86_64__)
+	uint32_t low, high;
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	counter = (uint64_t)high << 32 | low;
+#elif defined(__aarch64__)
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(counter));
+#else
+#error "inferwire knows the counters of x86-64 and aarch64"
+#endif
+	return counter & ~WIRE_TIME_COUNTER;
+}
+
+/* What the kernel's file of this name holds where it keeps time by that counter. */
+#define WIRE_CLOCKSOURCE_FILE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+#if defined(__x86_64__)
+#define WIRE_CLOCKSOURCE "tsc\n"
+#else
+#define WIRE_CLOCKSOURCE "arch_sys_counter\n"
+#endif
 
 /* Bytes of a whole ring file. */
 static inline size_t wire_file_bytes(uint32_t lanes, uint32_t lane_bytes)

@@ -71,12 +71,6 @@ libfuzzer() {
 	ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer-* >/dev/null 2>&1 ||
 		ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer.a >/dev/null 2>&1
 }
-jemalloc() {
-	ls /usr/lib/*/libjemalloc.so.2 >/dev/null 2>&1
-}
-tcmalloc() {
-	ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1
-}
 aarch64_libc() {
 	printf '#include <stdio.h>\n' | aarch64-linux-gnu-gcc -E - >/dev/null 2>&1
 }

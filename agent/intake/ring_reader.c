@@ -17,6 +17,7 @@
  */
 #include "agent/intake/ring_reader.h"
 
+#include "agent/intake/counter.h"
 #include "agent/intake/cut_guard.h"
 #include "agent/intake/header.h"
 
@@ -54,6 +55,8 @@ struct ring_reader {
 	int fd;	  /* what is mapped */
 	bool cut; /* the file lost pages under us */
 	bool was_read;
+	bool counts;		  /* its times may be the counter's */
+	struct counter_pair made; /* when it was */
 	struct lane_state lane[WIRE_LANES_MAX];
 };
 
@@ -153,6 +156,8 @@ static int map_ring(int fd, size_t bytes, const struct wire_header *h, struct ri
 		return -err;
 	}
 	r->fd = fd;
+	r->counts = h->clock != WIRE_CLOCK_MONOTONIC;
+	r->made = (struct counter_pair){h->made_counter, h->made_mono_ns};
 	madvise(r->map, bytes, MADV_DONTDUMP);
 	find_places(r);
 	*reader = r;
@@ -314,6 +319,25 @@ static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, u
 	return true;
 }
 
+static uint64_t time_of(const struct ring_reader *r, uint64_t time)
+{
+	if (!(time & WIRE_TIME_COUNTER))
+		return time;
+	return counter_to_mono(counter_machine(), time & ~WIRE_TIME_COUNTER, &r->made);
+}
+
+/* Has the producer use the other clock from now on, where the counter is no good. */
+static void judge_counter(struct ring_reader *r, uint64_t now_ns)
+{
+	if (!r->counts || (!counter_machine()->broken && counter_is_kernels(now_ns)))
+		return;
+	r->counts = false;
+	touch(r);
+	__atomic_store_n(&((struct wire_header *)r->map)->clock, WIRE_CLOCK_MONOTONIC,
+			 __ATOMIC_RELAXED);
+	let_go();
+}
+
 /* Copies the published record at `at` and checks the copy; false if it is none. */
 static bool copy_record(const struct ring_reader *r, uint32_t n, uint32_t length,
 			struct ring_record *rec)
@@ -331,7 +355,7 @@ static bool copy_record(const struct ring_reader *r, uint32_t n, uint32_t length
 		.info = w->info,
 		.fd = w->fd,
 		.generation = w->generation,
-		.time_ns = w->time_ns,
+		.time_ns = time_of(r, w->time),
 		.offset = w->offset,
 		.payload = span_of(copy + WIRE_RECORD_BYTES, payload - w->pad),
 	};
@@ -377,6 +401,7 @@ size_t ring_reader_drain(struct ring_reader *r, uint32_t n, size_t most, uint64_
 		r->cut = true;
 		return passed;
 	}
+	judge_counter(r, now_ns);
 	while (passed < most) {
 		touch(r);
 		enum found what = take(r, n, now_ns, producer_lives, &rec);

@@ -73,6 +73,7 @@ static void on_record(void *user, const struct ring_record *rec)
 {
 	check(rec->type >= WIRE_OPEN && rec->type <= WIRE_OPAQUE);
 	check(rec->payload.len <= WIRE_PAYLOAD_MAX);
+	check(!(rec->time_ns & WIRE_TIME_COUNTER));
 	/* A table by descriptor is allowed to grow; here it would only cost time. */
 	struct ring_record small = *rec;
 	small.fd &= 0x3ff;
@@ -90,7 +91,10 @@ static void put_header(void)
 							  .version = WIRE_VERSION,
 							  .header_bytes = WIRE_HEADER_BYTES,
 							  .lanes = LANES,
-							  .lane_bytes = LANE_BYTES};
+							  .lane_bytes = LANE_BYTES,
+							  .clock = WIRE_CLOCK_COUNTER,
+							  .made_counter = 1000,
+							  .made_mono_ns = 1000};
 }
 
 static void remove_file(void)

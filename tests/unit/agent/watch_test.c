@@ -161,7 +161,7 @@ static void test_what_the_ring_lost_is_told_once(void **state)
 static void put_opaque(struct fixture *f, uint32_t fd, uint16_t why)
 {
 	const struct ring_note note = {
-		.type = WIRE_OPAQUE, .info = why, .fd = fd, .generation = 1, .time_ns = 1};
+		.type = WIRE_OPAQUE, .info = why, .fd = fd, .generation = 1, .time = 1};
 	ring_put_control(&f->m.producer, &note);
 }
 

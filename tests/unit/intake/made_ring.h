@@ -91,7 +91,7 @@ static inline void made_put(struct made_ring *m, enum wire_type type, uint32_t f
 			    uint32_t generation, uint64_t offset, const void *bytes, size_t n)
 {
 	struct ring_note note = {
-		.type = type, .fd = fd, .generation = generation, .time_ns = 1, .offset = offset};
+		.type = type, .fd = fd, .generation = generation, .time = 1, .offset = offset};
 	struct iovec iov = {(void *)(uintptr_t)bytes, n};
 	if (type == WIRE_IN || type == WIRE_OUT)
 		ring_put_data(&m->producer, &note, &iov, n);

@@ -66,7 +66,7 @@ static void test_a_record_is_the_bytes_of_the_picture(void **state)
 {
 	struct fixture *f = *state;
 	struct ring_note note = {
-		.type = WIRE_IN, .fd = 7, .generation = 3, .time_ns = 123456789, .offset = 0};
+		.type = WIRE_IN, .fd = 7, .generation = 3, .time = 123456789, .offset = 0};
 	struct iovec iov = {(void *)(uintptr_t) "GET /", 5};
 	ring_put_data(&f->ring, &note, &iov, 5);
 	static const uint8_t want[40] = {
@@ -75,6 +75,45 @@ static void test_a_record_is_the_bytes_of_the_picture(void **state)
 	assert_memory_equal(record_at(f, 1, 0), want, sizeof(want));
 	assert_int_equal(lane_of(f, 1)->head, 40);
 	assert_int_equal(lane_of(f, 0)->head, 0);
+}
+
+/* The short way gives the same bytes, for each length, and does nothing where it cannot. */
+static void test_the_short_way_gives_the_same_records(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t bytes[WIRE_PAYLOAD_MAX + 1];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 131 + (i >> 8) + 1);
+	struct ring_note note = {
+		.type = WIRE_OUT, .info = 9, .generation = 3, .time = 5, .offset = 77};
+	for (size_t n = 1; n <= 400; n++) {
+		for (uint32_t fd = 0; fd < 2; fd++) {
+			struct wire_lane *lane = lane_of(f, fd);
+			memset(lane, 0, sizeof(*lane) + LANE_BYTES);
+			f->ring.lane[fd].tail_seen = 0;
+		}
+		struct iovec iov = {bytes + n % 7, n};
+		note.fd = 0;
+		ring_put_data(&f->ring, &note, &iov, n);
+		note.fd = 1;
+		assert_true(ring_put_at_once(&f->ring, &note, iov.iov_base, n));
+		assert_int_equal(lane_of(f, 0)->head, lane_of(f, 1)->head);
+		record_at(f, 1, 0)->fd = 0;
+		assert_memory_equal(record_at(f, 0, 0), record_at(f, 1, 0), 512);
+	}
+	assert_false(ring_put_at_once(&f->ring, &note, bytes, sizeof(bytes)));
+	while (ring_put_at_once(&f->ring, &note, bytes, 1000))
+		;
+	struct wire_lane *lane = lane_of(f, 1);
+	uint64_t head = lane->head;
+	assert_true(LANE_BYTES - WIRE_LANE_RESERVE - head < WIRE_RECORD_BYTES + 1000);
+	assert_int_equal(lane->dropped_records, 0);
+	/* The end of the circle is near: the long way makes the filler. */
+	lane->tail = f->ring.lane[1].tail_seen = lane->head = LANE_BYTES - 64;
+	assert_false(ring_put_at_once(&f->ring, &note, bytes, 100));
+	assert_int_equal(lane->head, LANE_BYTES - 64);
+	assert_true(ring_put_at_once(&f->ring, &note, bytes, 32));
+	assert_int_equal(lane->head, LANE_BYTES);
 }
 
 static void test_a_vector_becomes_one_record_and_a_long_call_several(void **state)
@@ -180,6 +219,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_record_is_the_bytes_of_the_picture, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_the_short_way_gives_the_same_records, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_vector_becomes_one_record_and_a_long_call_several, setup, teardown),

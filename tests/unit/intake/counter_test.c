@@ -1,0 +1,308 @@
+/*
+ * The counter against a clock of this file, that is steered, stopped and set back; and against this
+ * machine's.
+ */
+#include "tests/unit/test.h"
+
+#include "agent/intake/counter.h"
+#include "shim/wire.h"
+
+#include <time.h>
+
+#define US     1000ull
+#define MS     1000000ull
+#define SECOND 1000000000ull
+#define HOUR   (3600 * SECOND)
+
+/* What the readings give: the counter runs evenly at 3 GHz, the clock as it is steered. */
+struct world {
+	uint64_t counter;
+	double mono_ns;
+	double steered; /* nanoseconds a nanosecond */
+	unsigned readings;
+};
+
+static struct counter_pair world_read(void *user)
+{
+	struct world *w = user;
+	w->readings++;
+	return (struct counter_pair){w->counter, (uint64_t)w->mono_ns};
+}
+
+static void pass(struct world *w, uint64_t ns)
+{
+	w->counter += ns * 3;
+	w->mono_ns += (double)ns * w->steered;
+}
+
+/* As world_read, and the first two readings lie apart. */
+static struct counter_pair world_start(void *user)
+{
+	struct counter_pair p = world_read(user);
+	pass(user, 5 * MS);
+	return p;
+}
+
+static const struct counter_pair no_pair = {0, 0};
+
+struct fixture {
+	struct counter_clock clock;
+	struct world world;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	f->world = (struct world){.counter = 900 * SECOND, .mono_ns = 77e9, .steered = 1};
+	counter_start(&f->clock, world_start, &f->world);
+	f->clock.read = world_read;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* Turns of the agent, a record in the middle of each; the worst that one was placed wrong. */
+static uint64_t turns(struct fixture *f, uint64_t every_ns, uint64_t for_ns)
+{
+	uint64_t worst = 0;
+	for (uint64_t t = 0; t < for_ns; t += every_ns) {
+		pass(&f->world, every_ns / 2);
+		uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
+		pass(&f->world, every_ns - every_ns / 2);
+		counter_read_again(&f->clock);
+		uint64_t off = distance(counter_to_mono(&f->clock, counter, &no_pair), mono_ns);
+		worst = off > worst ? off : worst;
+	}
+	return worst;
+}
+
+static void test_hours_do_not_add_up(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t worst = 0;
+	for (unsigned hour = 0; hour < 5; hour++) {
+		/* NTP steers by up to 500 millionths. */
+		f->world.steered = 1 + (hour % 2 ? 500e-6 : -500e-6);
+		uint64_t off = turns(f, 20 * MS, HOUR);
+		worst = off > worst ? off : worst;
+	}
+	assert_true(worst <= 5 * US);
+	assert_false(f->clock.broken);
+}
+
+static void test_a_clock_that_is_slewed_hard_is_followed(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	f->world.steered = 1.08;
+	assert_true(turns(f, 20 * MS, 5 * SECOND) <= US);
+	f->world.steered = 0.92;
+	assert_true(turns(f, 20 * MS, 5 * SECOND) <= US);
+	assert_false(f->clock.broken);
+}
+
+static void test_time_does_not_run_back_and_is_never_to_come(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t last = 0;
+	for (unsigned i = 0; i < 200000; i++) {
+		f->world.steered = i % 5000 < 2500 ? 1.08 : 0.92;
+		pass(&f->world, 1 + i % 3000);
+		uint64_t counter = f->world.counter;
+		pass(&f->world, i % 100);
+		uint64_t ns = counter_to_mono(&f->clock, counter, &no_pair);
+		assert_true(ns >= last);
+		assert_true(ns <= (uint64_t)f->world.mono_ns);
+		last = ns;
+	}
+}
+
+static void test_what_lies_behind_the_last_reading_is_read_for(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	pass(&f->world, 3 * MS);
+	uint64_t want = (uint64_t)f->world.mono_ns, counter = f->world.counter;
+	pass(&f->world, MS);
+	unsigned readings = f->world.readings;
+	assert_true(distance(counter_to_mono(&f->clock, counter, &no_pair), want) < US);
+	assert_true(distance(counter_to_mono(&f->clock, counter + 1000, &no_pair), want) < US);
+	assert_int_equal(f->world.readings, readings + 1);
+}
+
+static void test_a_record_of_long_ago_is_found_in_the_history(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, 10 * SECOND);
+	uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
+	for (unsigned i = 0; i < 60; i++) {
+		f->world.steered = 1 + i * 1e-6;
+		turns(f, 20 * MS, SECOND);
+	}
+	assert_true(distance(counter_to_mono(&f->clock, counter, &no_pair), mono_ns) < 20 * US);
+}
+
+/* An agent that was started again finds a ring with records of an hour ago. */
+static void test_what_is_older_than_the_agent_lies_behind_the_rings_own_pair(void **state)
+{
+	struct fixture *f = *state;
+	struct counter_pair made = {f->clock.at[0].counter - HOUR * 3,
+				    f->clock.at[0].mono_ns - 77 * SECOND};
+	/* As far back as the clock's zero; an hour would lie before it. */
+	made.counter = f->clock.at[0].counter - 77 * SECOND * 3;
+	made.mono_ns +=
+		30 * MS; /* it was steered meanwhile: the ring's pair knows, the rate does not */
+	uint64_t ns = counter_to_mono(&f->clock, made.counter + 30 * SECOND * 3, &made);
+	assert_true(distance(ns, made.mono_ns + 30 * SECOND) < 20 * MS);
+	assert_int_equal(counter_to_mono(&f->clock, made.counter, &made), made.mono_ns);
+}
+
+/* Suspended meanwhile, of another time namespace, or written by somebody: the rate is what is left. */
+static void test_a_pair_that_cannot_be_is_not_believed(void **state)
+{
+	struct fixture *f = *state;
+	struct counter_pair first = f->clock.at[0];
+	uint64_t counter = first.counter - 10 * SECOND * 3, want = first.mono_ns - 10 * SECOND;
+	const struct counter_pair pairs[] = {
+		{0, 0},
+		{counter, 0},
+		{counter, UINT64_MAX},
+		{counter, first.mono_ns},
+		{1, first.mono_ns},
+		{first.counter, first.mono_ns - SECOND},
+		{UINT64_MAX, 1},
+		{counter - 1, want - 5 * SECOND},
+		{counter - 1, want + 5 * SECOND},
+	};
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
+		assert_true(distance(counter_to_mono(&f->clock, counter, &pairs[i]), want) < US);
+	assert_int_equal(counter_to_mono(&f->clock, 0, &no_pair), 0);
+}
+
+static void test_a_counter_of_the_future_is_now(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	uint64_t now = (uint64_t)f->world.mono_ns;
+	assert_int_equal(counter_to_mono(&f->clock, UINT64_MAX >> 1, &no_pair), now);
+	assert_int_equal(counter_to_mono(&f->clock, UINT64_MAX, &no_pair), now);
+	/* And costs what comes next nothing. */
+	assert_true(turns(f, 20 * MS, SECOND) <= US);
+	assert_false(f->clock.broken);
+}
+
+/* A sleep of the machine, in which the counter went on and the clock did not. */
+static void test_a_clock_that_stood_still_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	uint64_t before = (uint64_t)f->world.mono_ns;
+	f->world.counter += 60 * SECOND * 3;
+	pass(&f->world, 20 * MS);
+	counter_read_again(&f->clock);
+	assert_true(f->clock.broken);
+	uint64_t ns = counter_to_mono(&f->clock, f->world.counter - 30 * SECOND * 3, &no_pair);
+	assert_true(ns >= before && ns <= before + 20 * MS);
+}
+
+static void test_a_counter_that_was_set_back_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	uint64_t before = f->world.counter;
+	f->world.counter = 1000;
+	pass(&f->world, 20 * MS);
+	counter_read_again(&f->clock);
+	assert_true(f->clock.broken);
+	uint64_t now = (uint64_t)f->world.mono_ns;
+	assert_int_equal(counter_to_mono(&f->clock, before, &no_pair), now);
+	assert_true(turns(f, 20 * MS, SECOND) <= US);
+}
+
+static void test_a_counter_at_another_rate_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	f->world.steered = 1.5;
+	turns(f, 20 * MS, SECOND);
+	assert_true(f->clock.broken);
+}
+
+static void test_a_clock_that_does_not_move_divides_by_nothing(void **state)
+{
+	struct fixture *f = *state;
+	f->world.steered = 0;
+	f->world.counter = 5;
+	counter_start(&f->clock, world_read, &f->world);
+	assert_int_equal(counter_to_mono(&f->clock, 3, &no_pair), f->clock.at[0].mono_ns);
+	assert_int_equal(counter_to_mono(&f->clock, 9, &no_pair), f->clock.at[0].mono_ns);
+	pass(&f->world, SECOND);
+	counter_read_again(&f->clock);
+	assert_int_equal(counter_to_mono(&f->clock, 7, &no_pair), f->clock.at[0].mono_ns);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+/* Each counter lies between two looks at the clock, and so does what it becomes; but for what a
+ * reading may be off. */
+static void test_this_machines_counter_is_its_clock(void **state)
+{
+	(void)state;
+	uint64_t before[1000], counter[1000], after[1000];
+	struct counter_clock *c = counter_machine();
+	if (!counter_is_kernels(0)) {
+		print_message("this kernel keeps time by another clock\n");
+		skip();
+	}
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 1000; i++) {
+			before[i] = now_ns();
+			counter[i] = wire_counter();
+			after[i] = now_ns();
+		}
+		for (unsigned i = 0; i < 1000; i++) {
+			uint64_t ns = counter_to_mono(c, counter[i], &no_pair);
+			assert_true(ns + 10 * US >= before[i] && ns <= after[i] + 10 * US);
+		}
+		nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+		counter_read_again(c);
+	}
+	assert_false(c->broken);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_hours_do_not_add_up),
+		TEST(test_a_clock_that_is_slewed_hard_is_followed),
+		TEST(test_time_does_not_run_back_and_is_never_to_come),
+		TEST(test_what_lies_behind_the_last_reading_is_read_for),
+		TEST(test_a_record_of_long_ago_is_found_in_the_history),
+		TEST(test_what_is_older_than_the_agent_lies_behind_the_rings_own_pair),
+		TEST(test_a_pair_that_cannot_be_is_not_believed),
+		TEST(test_a_counter_of_the_future_is_now),
+		TEST(test_a_clock_that_stood_still_is_noticed),
+		TEST(test_a_counter_that_was_set_back_is_noticed),
+		TEST(test_a_counter_at_another_rate_is_noticed),
+		TEST(test_a_clock_that_does_not_move_divides_by_nothing),
+		cmocka_unit_test(test_this_machines_counter_is_its_clock),
+	};
+	return cmocka_run_group_tests_name("intake/counter", tests, NULL, NULL);
+}
