@@ -15,7 +15,7 @@
 
 enum json_place { JSON_NOWHERE = 0, JSON_DOCUMENT = 1 };
 
-#define JSON_KEY_SLOTS 32u
+#define JSON_KEY_SLOTS 64u
 
 struct json_node {
 	uint16_t child[JSON_KEY_SLOTS]; /* the first of those whose keys have this hash */
@@ -35,7 +35,7 @@ static inline size_t json_key_slot(struct span key)
 {
 	size_t h = key.len;
 	if (key.len)
-		h += key.at[0] + 3u * key.at[key.len - 1];
+		h += 5u * key.at[0] + 3u * key.at[key.len - 1] + key.at[key.len / 2];
 	return h % JSON_KEY_SLOTS;
 }
 

@@ -21,22 +21,16 @@ struct row {
 	enum endpoint_rule rule;
 	enum call_endpoint type;
 	enum endpoint_stream stream;
-	enum endpoint_dialect dialect;
 };
 
 #define NOT(pattern)                                                                               \
 	{                                                                                          \
-		pattern, ENDPOINT_NOT, CALL_ENDPOINTS, ENDPOINT_STREAM_ASKED, ENDPOINT_OTHER       \
+		pattern, ENDPOINT_NOT, CALL_ENDPOINTS, ENDPOINT_STREAM_ASKED                       \
 	}
-#define ROW(pattern, type, stream, dialect)                                                        \
+#define ROW(pattern, type, stream) ROW_IF(BY_PATH, pattern, type, stream)
+#define ROW_IF(rule, pattern, type, stream)                                                        \
 	{                                                                                          \
-		pattern, ENDPOINT_BY_PATH, CALL_##type, ENDPOINT_STREAM_##stream,                  \
-			ENDPOINT_##dialect                                                         \
-	}
-#define ROW_IF(rule, pattern, type, stream, dialect)                                               \
-	{                                                                                          \
-		pattern, ENDPOINT_##rule, CALL_##type, ENDPOINT_STREAM_##stream,                   \
-			ENDPOINT_##dialect                                                         \
+		pattern, ENDPOINT_##rule, CALL_##type, ENDPOINT_STREAM_##stream                    \
 	}
 
 /* The model is in the body's `model`, which may be a form's field; "{}" is where it is in the path. */
@@ -54,86 +48,83 @@ static const struct row rows[] = {
 	NOT("/unload"),	      /* the same */
 
 	/* OpenAI: chat. All servers of wire-formats.md but Triton's classic front and TEI. */
-	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED, OPENAI), /* Azure */
-	ROW("/engines/{}/chat/completions", CHAT_COMPLETION, ASKED, OPENAI), /* LiteLLM 2026-03 */
-	ROW("/chat/completions", CHAT_COMPLETION, ASKED, OPENAI),
-	ROW("/chat/completions/batch", CHAT_COMPLETION, ASKED, OPENAI), /* vLLM 2026-08 */
+	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED), /* Azure */
+	ROW("/engines/{}/chat/completions", CHAT_COMPLETION, ASKED), /* LiteLLM 2026-03 */
+	ROW("/chat/completions", CHAT_COMPLETION, ASKED),
+	ROW("/chat/completions/batch", CHAT_COMPLETION, ASKED), /* vLLM 2026-08 */
 	/* OpenAI: completions. On llama-server /completions without /v1 is the native form. */
-	ROW("/openai/deployments/{}/completions", COMPLETION, ASKED, OPENAI), /* Azure */
-	ROW("/engines/{}/completions", COMPLETION, ASKED, OPENAI), /* OpenAI legacy, LocalAI */
-	ROW("/completions", COMPLETION, ASKED, OPENAI),
+	ROW("/openai/deployments/{}/completions", COMPLETION, ASKED), /* Azure */
+	ROW("/engines/{}/completions", COMPLETION, ASKED),	      /* OpenAI legacy, LocalAI */
+	ROW("/completions", COMPLETION, ASKED),
 	/* OpenAI: responses. vLLM, SGLang, llama-server, Ollama, LMDeploy, mistral.rs, LiteLLM */
-	ROW("/responses", RESPONSE, ASKED, OTHER),
+	ROW("/responses", RESPONSE, ASKED),
 	/* OpenAI: embeddings. The same, TEI and Azure */
-	ROW("/openai/deployments/{}/embeddings", EMBEDDING, ASKED, OTHER),
-	ROW("/engines/{}/embeddings", EMBEDDING, ASKED, OTHER), /* LocalAI 2026-08 */
+	ROW("/openai/deployments/{}/embeddings", EMBEDDING, ASKED),
+	ROW("/engines/{}/embeddings", EMBEDDING, ASKED), /* LocalAI 2026-08 */
 	/* OpenAI: audio to text; the model is a field of the form */
-	ROW("/openai/deployments/{}/audio/transcriptions", TRANSCRIPTION, ASKED, OTHER),
-	ROW("/openai/deployments/{}/audio/translations", TRANSCRIPTION, ASKED, OTHER),
-	ROW("/audio/transcriptions", TRANSCRIPTION, ASKED, OTHER), /* vLLM, SGLang, llama-server */
-	ROW("/audio/translations", TRANSCRIPTION, ASKED, OTHER),   /* vLLM */
+	ROW("/openai/deployments/{}/audio/transcriptions", TRANSCRIPTION, ASKED),
+	ROW("/openai/deployments/{}/audio/translations", TRANSCRIPTION, ASKED),
+	ROW("/audio/transcriptions", TRANSCRIPTION, ASKED), /* vLLM, SGLang, llama-server */
+	ROW("/audio/translations", TRANSCRIPTION, ASKED),   /* vLLM */
 
 	/* Anthropic: messages. vLLM, SGLang, llama-server, Ollama, LMDeploy, mistral.rs, LiteLLM */
-	ROW("/v1/messages", MESSAGE, ASKED, OTHER),
-	ROW_IF(WITH_MESSAGES, "^/messages", MESSAGE, ASKED, OTHER), /* LocalAI; of others, MCP */
+	ROW("/v1/messages", MESSAGE, ASKED),
+	ROW_IF(WITH_MESSAGES, "^/messages", MESSAGE, ASKED), /* LocalAI; of others, MCP */
 
 	/* Ollama 2026-08; also the fronts of SGLang and LocalAI. Without a prompt a model is loaded. */
-	ROW_IF(WITH_MESSAGES, "/api/chat", CHAT_COMPLETION, DEFAULT, OTHER),
-	ROW_IF(WITH_PROMPT, "/api/generate", COMPLETION, DEFAULT, OTHER),
-	ROW("/api/embed", EMBEDDING, ASKED, OTHER), ROW("/api/embeddings", EMBEDDING, ASKED, OTHER),
+	ROW_IF(WITH_MESSAGES, "/api/chat", CHAT_COMPLETION, DEFAULT),
+	ROW_IF(WITH_PROMPT, "/api/generate", COMPLETION, DEFAULT),
+	ROW("/api/embed", EMBEDDING, ASKED), ROW("/api/embeddings", EMBEDDING, ASKED),
 
 	/* llama-server v0.5.0, native */
-	ROW("/completion", COMPLETION, ASKED, OTHER), ROW("/infill", COMPLETION, ASKED, OTHER),
-	ROW("/embedding", EMBEDDING, ASKED, OTHER),
-	ROW("/embeddings", EMBEDDING, ASKED, OTHER), /* and OpenAI's */
-	ROW("/reranking", RERANK, ASKED, OTHER),
+	ROW("/completion", COMPLETION, ASKED), ROW("/infill", COMPLETION, ASKED),
+	ROW("/embedding", EMBEDDING, ASKED),
+	ROW("/embeddings", EMBEDDING, ASKED), /* and OpenAI's */
+	ROW("/reranking", RERANK, ASKED),
 
 	/* Triton 2026-08: the model is in the path */
-	ROW("/v2/models/{}/versions/*/generate", COMPLETION, ASKED, OTHER),
-	ROW("/v2/models/{}/versions/*/generate_stream", COMPLETION, ALWAYS, OTHER),
-	ROW("/v2/models/{}/generate", COMPLETION, ASKED, OTHER),
-	ROW("/v2/models/{}/generate_stream", COMPLETION, ALWAYS, OTHER),
+	ROW("/v2/models/{}/versions/*/generate", COMPLETION, ASKED),
+	ROW("/v2/models/{}/versions/*/generate_stream", COMPLETION, ALWAYS),
+	ROW("/v2/models/{}/generate", COMPLETION, ASKED),
+	ROW("/v2/models/{}/generate_stream", COMPLETION, ALWAYS),
 
 	/* SGLang 2026-07, TGI 2026-01, vLLM's demo server and /inference/v1, LMDeploy, Cohere v1 */
-	ROW("/generate", COMPLETION, ASKED, OTHER),
-	ROW("/generate_stream", COMPLETION, ALWAYS, OTHER), /* TGI */
-	ROW("/embed", EMBEDDING, ASKED, OTHER),	       /* TEI 2026-07, Cohere (vLLM /v2/embed) */
-	ROW("/embed_all", EMBEDDING, ASKED, OTHER),    /* TEI */
-	ROW("/embed_sparse", EMBEDDING, ASKED, OTHER), /* TEI */
-	ROW("/encode", EMBEDDING, ASKED, OTHER),       /* SGLang, LMDeploy /v1/encode */
-	ROW("/pooling", EMBEDDING, ASKED, OTHER),      /* vLLM, LMDeploy */
-	ROW("/rerank", RERANK, ASKED, OTHER),	       /* vLLM, SGLang, TEI, llama-server, Cohere */
-	ROW("/score", RERANK, ASKED, OTHER),	       /* vLLM, SGLang */
-	ROW("/classify", RERANK, ASKED, OTHER),	       /* vLLM, SGLang */
-	ROW("/generative_scoring", RERANK, ASKED, OTHER), /* vLLM */
-	ROW("/similarity", RERANK, ASKED, OTHER),	  /* TEI */
-	ROW("/get_ppl", RERANK, ASKED, OTHER),		  /* LMDeploy */
+	ROW("/generate", COMPLETION, ASKED), ROW("/generate_stream", COMPLETION, ALWAYS), /* TGI */
+	ROW("/embed", EMBEDDING, ASKED),	   /* TEI 2026-07, Cohere (vLLM /v2/embed) */
+	ROW("/embed_all", EMBEDDING, ASKED),	   /* TEI */
+	ROW("/embed_sparse", EMBEDDING, ASKED),	   /* TEI */
+	ROW("/encode", EMBEDDING, ASKED),	   /* SGLang, LMDeploy /v1/encode */
+	ROW("/pooling", EMBEDDING, ASKED),	   /* vLLM, LMDeploy */
+	ROW("/rerank", RERANK, ASKED),		   /* vLLM, SGLang, TEI, llama-server, Cohere */
+	ROW("/score", RERANK, ASKED),		   /* vLLM, SGLang */
+	ROW("/classify", RERANK, ASKED),	   /* vLLM, SGLang */
+	ROW("/generative_scoring", RERANK, ASKED), /* vLLM */
+	ROW("/similarity", RERANK, ASKED),	   /* TEI */
+	ROW("/get_ppl", RERANK, ASKED),		   /* LMDeploy */
 
 	/* Cohere, v1 and v2; vLLM /cohere/v2/chat */
-	ROW("/v1/chat", CHAT_COMPLETION, ASKED, OTHER),
-	ROW("/v2/chat", CHAT_COMPLETION, ASKED, OTHER),
+	ROW("/v1/chat", CHAT_COMPLETION, ASKED), ROW("/v2/chat", CHAT_COMPLETION, ASKED),
 
 	/* Gemini: LiteLLM 2026-03 /v1beta, Vertex */
-	ROW("/models/{}:generateContent", COMPLETION, ASKED, OTHER),
-	ROW("/models/{}:streamGenerateContent", COMPLETION, ALWAYS, OTHER),
-	ROW("/models/{}:embedContent", EMBEDDING, ASKED, OTHER),
-	ROW("/models/{}:batchEmbedContents", EMBEDDING, ASKED, OTHER),
-	ROW_IF(BY_BODY, "/models/{}:rawPredict", COMPLETION, ASKED, OTHER),
-	ROW_IF(BY_BODY, "/models/{}:streamRawPredict", COMPLETION, ALWAYS, OTHER),
-	ROW_IF(BY_BODY, "/models/{}:predict", COMPLETION, ASKED, OTHER),
+	ROW("/models/{}:generateContent", COMPLETION, ASKED),
+	ROW("/models/{}:streamGenerateContent", COMPLETION, ALWAYS),
+	ROW("/models/{}:embedContent", EMBEDDING, ASKED),
+	ROW("/models/{}:batchEmbedContents", EMBEDDING, ASKED),
+	ROW_IF(BY_BODY, "/models/{}:rawPredict", COMPLETION, ASKED),
+	ROW_IF(BY_BODY, "/models/{}:streamRawPredict", COMPLETION, ALWAYS),
+	ROW_IF(BY_BODY, "/models/{}:predict", COMPLETION, ASKED),
 
 	/* Bedrock, as LiteLLM passes it through */
-	ROW("/model/{}/converse", CHAT_COMPLETION, ASKED, OTHER),
-	ROW("/model/{}/converse-stream", CHAT_COMPLETION, ALWAYS, OTHER),
-	ROW_IF(BY_BODY, "/model/{}/invoke", COMPLETION, ASKED, OTHER),
-	ROW_IF(BY_BODY, "/model/{}/invoke-with-response-stream", COMPLETION, ALWAYS, OTHER),
+	ROW("/model/{}/converse", CHAT_COMPLETION, ASKED),
+	ROW("/model/{}/converse-stream", CHAT_COMPLETION, ALWAYS),
+	ROW_IF(BY_BODY, "/model/{}/invoke", COMPLETION, ASKED),
+	ROW_IF(BY_BODY, "/model/{}/invoke-with-response-stream", COMPLETION, ALWAYS),
 
 	/* Paths that say nothing: TGI, TEI; SageMaker; Vertex */
-	ROW_IF(BY_BODY, "^/", EMBEDDING, ASKED, OTHER),
-	ROW_IF(BY_BODY, "/invocations", EMBEDDING, ASKED, OTHER),
-	ROW_IF(BY_BODY, "/vertex", EMBEDDING, ASKED, OTHER),
-	ROW_IF(BY_BODY, "/vertex_generate", COMPLETION, ASKED, OTHER), /* SGLang */
-	ROW_IF(BY_BODY, "/predict", RERANK, ASKED, OTHER), /* TEI classifies; llama-server */
+	ROW_IF(BY_BODY, "^/", EMBEDDING, ASKED), ROW_IF(BY_BODY, "/invocations", EMBEDDING, ASKED),
+	ROW_IF(BY_BODY, "/vertex", EMBEDDING, ASKED),
+	ROW_IF(BY_BODY, "/vertex_generate", COMPLETION, ASKED), /* SGLang */
+	ROW_IF(BY_BODY, "/predict", RERANK, ASKED),		/* TEI classifies; llama-server */
 };
 
 struct span endpoint_path(struct span target)
@@ -201,7 +192,7 @@ bool endpoint_find(enum http_method method, struct span target, struct endpoint 
 	const struct row *row = row_of(path, &named);
 	if (!row || row->rule == ENDPOINT_NOT)
 		return false;
-	*e = (struct endpoint){row->rule, row->type, row->stream, row->dialect};
+	*e = (struct endpoint){row->rule, row->type, row->stream};
 	server_model_label(named, false, model, LIMIT_MODEL_BYTES);
 	return true;
 }

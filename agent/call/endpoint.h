@@ -23,17 +23,10 @@ enum endpoint_stream {
 	ENDPOINT_STREAM_ALWAYS,
 };
 
-/* What a stream of it looks like. */
-enum endpoint_dialect {
-	ENDPOINT_OPENAI, /* choices; ends in a finish reason or [DONE] */
-	ENDPOINT_OTHER,	 /* its own events, or it never streams */
-};
-
 struct endpoint {
 	enum endpoint_rule rule;
 	enum call_endpoint type; /* ENDPOINT_BY_BODY: what `inputs` is to an embedding server */
 	enum endpoint_stream stream;
-	enum endpoint_dialect dialect;
 };
 
 /* False for what is no inference, whatever its body. `target` is the request target; `model` gets the

@@ -105,7 +105,7 @@ static void copy_label(char *to, size_t room, const char *from)
 static const char *asked_model(const struct inference *i)
 {
 	const char *last = server_last_model(i->server), *only = server_only_model(i->server);
-	if (only && provider_ignores_model(server_provider(i->server)))
+	if (only && provider_ignores_model(server_provider(i->server), i->request.model))
 		return only;
 	if (i->request.model[0])
 		return i->request.model;
@@ -210,10 +210,18 @@ static bool is_media_type(struct span value, const char *type)
 
 static enum body_kind kind_of(const struct http_head *head)
 {
+	static const char *const lines[] = {
+		"application/x-ndjson", /* Ollama, SGLang's and LocalAI's fronts of its kind */
+		"application/ndjson",
+		"application/stream+json", /* Cohere v1 */
+		"application/jsonl",
+	};
 	if (is_media_type(head->content_type, "text/event-stream"))
 		return BODY_EVENTS;
-	if (is_media_type(head->content_type, "application/x-ndjson"))
-		return BODY_LINES;
+	for (size_t n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
+		if (is_media_type(head->content_type, lines[n]))
+			return BODY_LINES;
+	}
 	return BODY_WHOLE;
 }
 
@@ -237,21 +245,29 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 static const char *served_model(struct inference *i)
 {
 	const char *asked = i->request.model, *replied = i->reply.model;
-	bool ignores = provider_ignores_model(server_provider(i->server));
-	const char *model = asked[0] && !ignores ? asked : replied;
+	bool ignores = provider_ignores_model(server_provider(i->server), asked);
+	const char *model = asked[0] && !(ignores && replied[0]) ? asked : replied;
+	if (ignores && !replied[0])
+		return asked_model(i);
 	if (!model[0])
 		return asked_model(i);
 	server_proved_model(i->server, model);
 	return model;
 }
 
+/* TGI and mistral.rs refuse in a 200 what they stream: that proves no model. */
+static bool was_served(const struct inference *i)
+{
+	return i->call.http_status / 100 == 2 &&
+	       !(i->reply.any_failed && !i->reply.content_documents);
+}
+
 /* The labels, by what is known now. */
 static void label(struct inference *i)
 {
 	struct call_labels *l = &i->call.labels;
-	const char *model = i->call.http_status / 100 == 2
-				    ? served_model(i)
-				    : server_error_model(i->server, asked_model(i));
+	const char *model =
+		was_served(i) ? served_model(i) : server_error_model(i->server, asked_model(i));
 	copy_label(l->model, sizeof(l->model), model);
 	server_provider_label(i->server, model, l->provider, sizeof(l->provider));
 }
@@ -429,11 +445,20 @@ static void end(struct inference *i, enum call_error how, uint64_t time_ns)
 	inference_free(i);
 }
 
+/* A stream that says of its choices that they are not finished ends in a finish reason or, in some servers,
+ * only in [DONE]. One that ends in neither broke off, though the message is whole: Ollama tells failures
+ * in no other way. */
+static bool broke_off(const struct inference *i)
+{
+	return i->kind == BODY_EVENTS && i->reply.goes_on && !i->call.incomplete &&
+	       !i->reply.done && !i->reply.finish_reason[0];
+}
+
 void inference_complete(struct inference *i, uint64_t time_ns)
 {
 	if (i->started)
 		end_body(i);
-	end(i, CALL_OK, time_ns);
+	end(i, i->started && broke_off(i) ? CALL_TRUNCATED : CALL_OK, time_ns);
 }
 
 void inference_fail(struct inference *i, enum call_error how, uint64_t time_ns)

@@ -62,6 +62,10 @@ static struct span literal_end(struct span pattern)
 
 bool pattern_matches(struct span pattern, struct span path, struct span *model)
 {
+	/* Most rows are told apart by this. */
+	uint8_t last = pattern.len ? pattern.at[pattern.len - 1] : 0;
+	if (!path.len || (last != path.at[path.len - 1] && last != '*' && last != '}'))
+		return false;
 	struct span end = literal_end(pattern);
 	if (path.len < end.len || memcmp(path.at + path.len - end.len, end.at, end.len) != 0)
 		return false;

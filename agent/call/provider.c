@@ -15,6 +15,7 @@ static const struct evidence by_command[] = {
 	{"llama_cpp", "llama-cpp-python"},
 	{"sglang", "sglang"},
 	{"text-generation-", "tgi"},
+	{"text-embeddings-", "tei"},
 	{"ollama", "ollama"},
 	{"litellm", "litellm"},
 	{"lmdeploy", "lmdeploy"},
@@ -22,6 +23,12 @@ static const struct evidence by_command[] = {
 	{"tensorrt_llm", "tensorrt-llm"},
 	{"tritonserver", "triton"},
 	{"mistralrs", "mistral.rs"},
+	{"mistral.rs", "mistral.rs"},
+	{"sgl-model-gateway", "sglang"},
+	{"sgl-router", "sglang"},
+	{"local-ai", "localai"},
+	{"ik_llama", "llama.cpp"},
+	{"llamafile", "llama.cpp"},
 	{"llama_stack", "llama-stack"},
 	{"llama-stack", "llama-stack"},
 };
@@ -72,8 +79,11 @@ const char *provider_by_fields(const struct http_head *head)
 	/* "server: uvicorn" is that of half of all engines. */
 	if (span_is(head->server, "llama.cpp"))
 		return "llama.cpp";
-	if (http_field(head->fields, "x-litellm-call-id").len)
+	if (http_field(head->fields, "x-litellm-call-id").len ||
+	    http_field(head->fields, "x-litellm-version").len)
 		return "litellm";
+	if (http_field(head->fields, "x-compute-tokens").len)
+		return "tei";
 	if (http_field(head->fields, "x-compute-type").len)
 		return "tgi";
 	return NULL;
@@ -83,6 +93,8 @@ const char *provider_by_fingerprint(struct span fingerprint)
 {
 	if (span_is(fingerprint, "fp_ollama"))
 		return "ollama";
+	if (span_is(fingerprint, "local"))
+		return "mistral.rs";
 	/* llama.cpp v0.5.0: b<build>-<commit> */
 	if (fingerprint.len > 3 && fingerprint.at[0] == 'b' && fingerprint.at[1] >= '0' &&
 	    fingerprint.at[1] <= '9' && memchr(fingerprint.at, '-', fingerprint.len))
@@ -90,7 +102,9 @@ const char *provider_by_fingerprint(struct span fingerprint)
 	return NULL;
 }
 
-bool provider_ignores_model(const char *provider)
+bool provider_ignores_model(const char *provider, const char *asked)
 {
-	return strcmp(provider, "llama.cpp") == 0;
+	/* llama-server v0.5.0 takes any name, TGI 2026-01 "tgi" for whatever it serves. */
+	return strcmp(provider, "llama.cpp") == 0 ||
+	       (strcmp(provider, "tgi") == 0 && strcmp(asked, "tgi") == 0);
 }

@@ -14,7 +14,7 @@ const char *provider_by_fields(const struct http_head *head);
 /* By a response's system_fingerprint; NULL. */
 const char *provider_by_fingerprint(struct span fingerprint);
 
-/* Whether the provider serves one model and ignores what the client asks for. */
-bool provider_ignores_model(const char *provider);
+/* Whether the provider ignores that the client asks for this model, and serves what it has. */
+bool provider_ignores_model(const char *provider, const char *asked);
 
 #endif

@@ -51,12 +51,12 @@ enum reply_want {
 	WANT_BLOCK_PARTS, /* the same, an object */
 	WANT_BLOCK_TYPE,
 	WANT_TYPE,
-	WANT_CHOICES,
 	WANT_CHOICE_INDEX,
 	WANT_INDEX,
 	WANT_ELEMENT,
 	WANT_MODEL,
 	WANT_FINISH,
+	WANT_CHOICE_FINISH,
 	WANT_STOP_TYPE,
 	WANT_STATUS,
 	WANT_FINGERPRINT,
@@ -74,7 +74,6 @@ enum reply_want {
 
 static const struct json_want wants[] = {
 	/* chat.completion.chunk: OpenAI, llama.cpp v0.5.0, vLLM, SGLang, TGI, llama-stack 0.7, ... */
-	{"choices", WANT_CHOICES},
 	{"choices[].index", WANT_CHOICE_INDEX},
 	{"choices[].delta.content", WANT_TEXT},
 	{"choices[].delta.refusal", WANT_TEXT},		  /* OpenAI */
@@ -87,7 +86,7 @@ static const struct json_want wants[] = {
 	{"choices[].message.content", WANT_TEXT}, /* what does not stream, and some that does */
 	{"choices[].message.tool_calls", WANT_PARTS},
 	{"choices[].text", WANT_TEXT}, /* text_completion: OpenAI, llama.cpp, vLLM, SGLang */
-	{"choices[].finish_reason", WANT_FINISH}, /* OpenAI, all */
+	{"choices[].finish_reason", WANT_CHOICE_FINISH}, /* OpenAI, all */
 	{"choices[].matched_stop", WANT_MARK_SGLANG},
 	{"choices[].avg_decoded_tokens_per_iter", WANT_MARK_TENSORRT},
 	{"value", WANT_LOOSE}, /* Writer's completions */
@@ -348,10 +347,12 @@ static void take_text(struct reply *r, const struct json_event *ev)
 		take_type(r, ev->text);
 		break;
 	case WANT_MODEL:
-		if (!ev->empty)
+		/* The same on every event of a stream. */
+		if (!ev->empty && !span_is(ev->text, r->model))
 			server_model_label(ev->text, ev->cut, r->model, sizeof(r->model));
 		break;
 	case WANT_FINISH:
+	case WANT_CHOICE_FINISH:
 		take_finish(r, ev->text);
 		break;
 	case WANT_STOP_TYPE:
@@ -410,7 +411,7 @@ static bool has(const struct reply_document *d, enum reply_count what)
 }
 
 /* What is not there is 0. */
-static uint64_t count_of(const struct reply_document *d, enum reply_count what)
+static uint32_t count_of(const struct reply_document *d, enum reply_count what)
 {
 	return has(d, what) ? d->counts[what] : 0;
 }
@@ -436,7 +437,7 @@ static void read_input(const struct reply_document *d, struct reply_tokens *t)
 static void read_output(const struct reply_document *d, struct reply_tokens *t)
 {
 	t->known = has(d, COUNT_OUTPUT) || has(d, COUNT_THOUGHTS) || has(d, COUNT_BILLED_OUTPUT);
-	t->output = count_of(d, COUNT_OUTPUT) + count_of(d, COUNT_THOUGHTS);
+	t->output = (uint64_t)count_of(d, COUNT_OUTPUT) + count_of(d, COUNT_THOUGHTS);
 	if (!has(d, COUNT_OUTPUT) && has(d, COUNT_BILLED_OUTPUT))
 		t->output = count_of(d, COUNT_BILLED_OUTPUT);
 }
@@ -550,14 +551,17 @@ static void take(struct reply *r, const struct json_event *ev)
 		d->content |= ev->id == WANT_PARTS && full;
 		d->delta |= ev->id == WANT_DELTA_PARTS && full;
 		d->failed |= ev->id == WANT_ERROR;
-		r->choices |= ev->id == WANT_CHOICES;
 		if (ev->id == WANT_ELEMENT)
 			take_element(r, ev);
+		break;
+	case JSON_NULL:
+		r->goes_on |= ev->id == WANT_CHOICE_FINISH;
 		break;
 	default:
 		break;
 	}
-	take_mark(r, ev->id);
+	if (ev->id >= WANT_MARK_SGLANG && ev->id < WANT_COUNT)
+		take_mark(r, ev->id);
 }
 
 void reply_bytes(struct reply *r, struct span bytes)

@@ -16,8 +16,9 @@ struct http_head;
 /* Token counts of one source; `known` where output is. `input` is the whole prompt, the part of it that
  * was cached among it. */
 struct reply_tokens {
+	uint64_t output;
+	uint32_t input, cached;
 	bool known, has_input, has_cached;
-	uint64_t input, output, cached;
 };
 
 /* What the present document holds. */
@@ -51,9 +52,9 @@ struct reply {
 		engine; /* the engine's own fields; the sum of the sequences of an answer */
 	struct reply_sequences *sequences; /* NULL until the engine counts */
 	uint64_t content_documents;
-	uint64_t total; /* tokens of any kind, where a usage says no more */
+	uint32_t total; /* tokens of any kind, where a usage says no more */
 	bool any_failed;
-	bool choices; /* it is of OpenAI's kind */
+	bool goes_on; /* a choice said that it is not finished */
 	bool done;    /* [DONE] was there */
 };
 

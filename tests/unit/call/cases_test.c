@@ -234,7 +234,8 @@ static bool same_word(const char *got, const char *want)
 static bool is_same_call(const struct call *got, bool lost, const struct call *was)
 {
 	/* What an engine that ignores the request's model serves may not have been learned. */
-	bool ignores = strcmp(got->started.provider, "llama.cpp") == 0;
+	bool ignores = strcmp(got->started.provider, "llama.cpp") == 0 ||
+		       strcmp(got->started.model, "tgi") == 0;
 	if (got->arrived_ns != was->arrived_ns || strcmp(got->path, was->path) != 0 ||
 	    !(ignores || same_word(got->started.model, was->started.model)))
 		return false;

@@ -28,6 +28,9 @@ static void test_command_lines(void **state)
 		{"python3", "python3 -m llama_cpp.server --model x", "llama-cpp-python"},
 		{"python3", "python3 -m sglang.launch_server --model-path x", "sglang"},
 		{"text-generation-router", "text-generation-router --port 80", "tgi"},
+		{"text-embeddings-router", "text-embeddings-router --port 80", "tei"},
+		{"llamafile", "llamafile --server", "llama.cpp"},
+		{"sgl-model-gateway", "sgl-model-gateway --worker-urls x", "sglang"},
 		{"ollama", "ollama serve", "ollama"},
 		{"python3", "python3 /usr/local/bin/litellm --config c", "litellm"},
 		{"python3", "python3 /usr/local/bin/lmdeploy serve api_server x", "lmdeploy"},
@@ -62,6 +65,8 @@ static void test_response_fields(void **state)
 	head.server = span_of(NULL, 0);
 	head.fields = span_str("date: x\r\nX-Compute-Type: 1-nvidia\r\n\r\n");
 	assert_string_equal(provider_by_fields(&head), "tgi");
+	head.fields = span_str("x-compute-type: cpu\r\nx-compute-tokens: 9\r\n\r\n");
+	assert_string_equal(provider_by_fields(&head), "tei");
 	head.fields = span_str("x-litellm-call-id: 7\r\n\r\n");
 	assert_string_equal(provider_by_fields(&head), "litellm");
 }
@@ -73,6 +78,7 @@ static void test_fingerprints(void **state)
 		const char *text, *provider;
 	} prints[] = {
 		{"fp_ollama", "ollama"},
+		{"local", "mistral.rs"},
 		{"b11434-abcdef", "llama.cpp"},
 		{"b1-a", "llama.cpp"},
 		{"fp_44709d6fcb", NULL},
@@ -95,10 +101,12 @@ static void test_fingerprints(void **state)
 static void test_who_ignores_the_model(void **state)
 {
 	(void)state;
-	assert_true(provider_ignores_model("llama.cpp"));
-	assert_false(provider_ignores_model("llama-cpp-python"));
-	assert_false(provider_ignores_model("vllm"));
-	assert_false(provider_ignores_model("unknown"));
+	assert_true(provider_ignores_model("llama.cpp", "gpt-4o"));
+	assert_true(provider_ignores_model("tgi", "tgi"));
+	assert_false(provider_ignores_model("tgi", "mistral"));
+	assert_false(provider_ignores_model("llama-cpp-python", "x"));
+	assert_false(provider_ignores_model("vllm", "tgi"));
+	assert_false(provider_ignores_model("unknown", "x"));
 }
 
 int main(void)
