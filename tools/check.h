@@ -62,6 +62,10 @@ size_t check_hooks_bound(const struct check *c);
 /* The shared OpenSSL, whose TLS is read; NULL: none. */
 const char *check_shared_tls(const struct check *c);
 
+/* A library that the program itself wants. What an extension module wants and has no way to find, another
+ * module may have loaded before it (torch does it for vLLM's). */
+bool check_is_missing(const struct check *c, const struct needed_object *o);
+
 /* A Python command: finds its module and adds its extension modules. check_python.c */
 void check_python(struct check *c);
 

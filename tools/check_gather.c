@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Searched at most, at 1 GB/s: CUDA's libraries alone have more. */
-#define BUDGET_BYTES (1ull << 30)
+/* Searched at most, in a second or, from a disk, a few: CUDA's libraries alone have more. */
+#define BUDGET_BYTES (512ull << 20)
 
 void check_warn(struct check *c, const char *format, ...)
 {
@@ -168,11 +168,16 @@ static bool binds(const struct check *c, const char *name)
 	return false;
 }
 
+bool check_is_missing(const struct check *c, const struct needed_object *o)
+{
+	return !o->path && needed_is_of_first(&c->needed, o);
+}
+
 static void warn_of_libraries(struct check *c)
 {
 	for (size_t i = 0; i < c->needed.count; i++) {
 		const struct needed_object *o = &c->needed.objects[i];
-		if (!o->path)
+		if (check_is_missing(c, o))
 			check_warn(c,
 				   "the library %s is not found; as things are, the loader "
 				   "will refuse it",

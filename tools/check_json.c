@@ -56,7 +56,7 @@ static json_t *libraries(const struct check *c, bool found)
 	json_t *list = json_array();
 	for (size_t i = 1; i < c->needed.count; i++) {
 		const struct needed_object *o = &c->needed.objects[i];
-		if ((o->path != NULL) == found)
+		if (found ? o->path != NULL : check_is_missing(c, o))
 			json_array_append_new(list, check_text(found ? needed_path(o) : o->name));
 	}
 	return list;

@@ -120,7 +120,9 @@ static const char *refuses(const struct running *r, const char *directory)
 {
 	char path[PLACES_PATH_BYTES + 32];
 	struct stat st;
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root%s", r->pid, directory);
+	/* A relative one is under the folder in which the process was started; most stay there. */
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/%s%s", r->pid,
+		 directory[0] == '/' ? "root" : "cwd/", directory);
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? "does not exist and could not be made"
 				       : "cannot be looked at";
@@ -133,20 +135,20 @@ static const char *refuses(const struct running *r, const char *directory)
 
 static void judge_without_ring(const struct running *r, struct verdict *v)
 {
-	const char *bad = refuses(r, v->directory);
-	if (!r->listens)
+	const char *bad = r->listens ? refuses(r, v->directory) : NULL;
+	if (bad)
+		conclude(v, FAILED, "its ring directory %.512s %s; correct that and start it anew",
+			 v->directory, bad);
+	else if (r->listens)
+		conclude(v, WAITING,
+			 "it has a listening socket that another process may have made, and is "
+			 "observed from its first accept on; if it has served calls already, there "
+			 "was no space for a ring in %.512s",
+			 v->directory);
+	else
 		conclude(v, WAITING,
 			 "it has not listened yet: it is observed from its first "
 			 "listen or accept on");
-	else if (bad)
-		conclude(v, FAILED, "its ring directory %.512s %s; correct that and start it anew",
-			 v->directory, bad);
-	else
-		conclude(v, FAILED,
-			 "it listens, and no ring is mapped: %.512s had no space for "
-			 "one, or the socket was listening when it came to the process "
-			 "and nothing was accepted yet",
-			 v->directory);
 }
 
 static void judge_ring(const struct running *r, struct verdict *v)

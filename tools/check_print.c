@@ -41,7 +41,7 @@ static void print_libraries(const struct check *c)
 	printf("libraries  %zu found", found);
 	const char *separator = "; not found: ";
 	for (size_t i = 0; i < c->needed.count; i++) {
-		if (c->needed.objects[i].path)
+		if (!check_is_missing(c, &c->needed.objects[i]))
 			continue;
 		printf("%s%s", separator, c->needed.objects[i].name);
 		separator = ", ";

@@ -111,7 +111,7 @@ static void add_package(struct check *c, char *folder)
 {
 	char *const roots[] = {folder, NULL};
 	size_t visits = 0, extensions = 0;
-	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 	if (!tree)
 		return;
 	for (FTSENT *e; (e = fts_read(tree)) && visits < PACKAGE_VISITS; visits++) {

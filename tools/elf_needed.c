@@ -249,6 +249,13 @@ int needed_add_one(struct needed *n, const char *name, const char *path)
 	return append(n, name, path, -1);
 }
 
+bool needed_is_of_first(const struct needed *n, const struct needed_object *object)
+{
+	while (object->asked_by >= 0)
+		object = &n->objects[object->asked_by];
+	return object == n->objects;
+}
+
 const char *needed_path(const struct needed_object *object)
 {
 	return object->name[0] == '/' ? object->name : object->path;

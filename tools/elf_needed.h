@@ -55,6 +55,9 @@ int needed_add(struct needed *n, const char *path);
 /* Adds a file alone, called `name`; `path` is where it is to be read. */
 int needed_add_one(struct needed *n, const char *name, const char *path);
 
+/* Whether an object is the first that was added, or asked for by it, directly or not. */
+bool needed_is_of_first(const struct needed *n, const struct needed_object *object);
+
 /* The path of a file that was found, as its program knows it. */
 const char *needed_path(const struct needed_object *object);
 

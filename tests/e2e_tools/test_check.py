@@ -321,6 +321,7 @@ def test_node(installed):
         assert len(told.stderr.splitlines()) == 1 and "except its TLS" in told.stderr
 
 
+READS = "#include <unistd.h>\nint deep(void) { char c; return (int)read(0, &c, 1); }"
 TLS_SERVER = "#include <openssl/ssl.h>\nint main(void) { return SSL_read(SSL_new(0), 0, 0); }"
 
 
@@ -377,10 +378,24 @@ def test_tls_that_is_shared_and_of_another_kind(installed, tmp_path, library, na
     assert hidden_tls(check(installed, path)) == {name: str(own)}
 
 
+def test_extension_may_want_what_another_loads(installed, tmp_path):
+    site = tmp_path / "site"
+    (site / "served/deep").mkdir(parents=True)
+    gone = compile_program(tmp_path / "libgone.so", "-shared", "-fPIC", code=READS)
+    compile_program(site / "served/deep/_x.so", "-shared", "-fPIC", f"-L{tmp_path}", "-Wl,--no-as-needed",
+                    "-lgone", code="#include <unistd.h>\nlong x(int f) { char c; return readlink(\"a\", &c, 1) + dup2(f, 99); }")
+    gone.unlink()
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "served").symlink_to(site / "served")
+    for folder in (site, linked):
+        facts = check(installed, PYTHON, "-m", "served", PYTHONPATH=f"/nowhere:{folder}")
+        assert facts["python"]["path"] == str(folder / "served")
+        assert [p for p in facts["libraries"] if p.endswith("served/deep/_x.so")]
+        assert facts["libraries_missing"] == [] and facts["warnings"] == []
+
+
 # ---- the search for libraries ---------------------------------------------------------------------
-
-READS = "#include <unistd.h>\nint deep(void) { char c; return (int)read(0, &c, 1); }"
-
 
 @pytest.mark.parametrize("flags,environment", [
     (["-Wl,-rpath,{0}/libs"], False),
@@ -611,6 +626,20 @@ def test_process_that_has_not_listened(installed, running):
     assert (facts["state"], facts["listens"]) == ("waiting", False)
 
 
+REPLACED = f"""
+import os, socket
+server = socket.create_server(("127.0.0.1", 0))
+server.set_inheritable(True)
+os.execv({PYTHON!r}, {IDLE!r})
+"""
+
+
+def test_socket_that_another_program_made_listen(installed, running):
+    facts = check_pid(installed, running(PYTHON, "-c", REPLACED, **preloaded(installed)))
+    assert (facts["state"], facts["listens"], facts["ring"]) == ("waiting", True, None)
+    assert "first accept" in facts["why"]
+
+
 def test_ring_directory_that_is_refused(installed, running):
     installed.rings.mkdir(mode=0o755)
     facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed)), status=1)
@@ -623,6 +652,16 @@ def test_ring_directory_of_another_user(installed, running):
     os.chown(installed.rings, NOBODY, NOBODY)
     facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed)), status=1)
     assert facts["state"] == "failed" and "belongs to another user" in facts["why"]
+
+
+def test_ring_directory_that_is_relative(installed, running):
+    installed.rings.mkdir(mode=0o755)
+    where = os.path.relpath(installed.rings)
+    facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed, INFERWIRE_DIR=where)), status=1)
+    assert facts["state"] == "failed" and "open to other users" in facts["why"]
+    installed.rings.chmod(0o700)
+    facts = check_pid(installed, running(*LISTENER, 30, **preloaded(installed, INFERWIRE_DIR=where)))
+    assert facts["state"] == "active" and facts["ring_directory"] == str(installed.rings)
 
 
 def test_ring_that_was_removed(installed, running):
