@@ -21,19 +21,30 @@ static json_t *number(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
+static json_t *describe_connections(const struct watch_stats *s)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "connections",
+			 number(s->flow.live), "connections_total", number(s->flow.opened), "http",
+			 number(s->flow.http), "tls", number(s->flow.tls), "encrypted",
+			 number(s->flow.encrypted), "opaque", number(s->flow.opaque), "unseen",
+			 number(s->unseen.not_seen), "unseen_io_uring", number(s->unseen.io_uring),
+			 "unwatched", number(s->unwatched));
+}
+
 static json_t *describe_process(struct watch *w)
 {
 	const struct process *p = watch_process(w);
 	struct watch_stats s = watch_stats(w);
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "pid",
-			 number(p->pid), "program", text(p->program), "service",
-			 text(p->service_name), "connections", number(s.flow.live),
-			 "connections_total", number(s.flow.opened), "encrypted",
-			 number(s.flow.encrypted), "opaque", number(s.flow.opaque), "unwatched",
-			 number(s.unwatched), "records", number(s.flow.records), "dropped",
-			 number(s.dropped_records + s.skipped), "dropped_bytes",
-			 number(s.dropped_bytes), "calls", number(s.calls_ended), "calls_started",
-			 number(s.calls_started), "calls_lost", number(s.calls_lost));
+	json_t *counts = describe_connections(&s);
+	json_t *process = json_pack(
+		"{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "pid", number(p->pid), "program",
+		text(p->program), "service", text(p->service_name), "records",
+		number(s.flow.records), "dropped", number(s.dropped_records + s.skipped),
+		"dropped_bytes", number(s.dropped_bytes), "calls", number(s.calls_ended),
+		"calls_started", number(s.calls_started), "calls_lost", number(s.calls_lost));
+	json_object_update(process, counts);
+	json_decref(counts);
+	return process;
 }
 
 static json_t *describe_export(struct exporter *exporter)

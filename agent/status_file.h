@@ -3,9 +3,11 @@
  *
  *   {"agent": {"pid", "version", "uptime_seconds"},
  *    "export": {"exported_points", "failed_points", "requests", "retries", "last_error"},
- *    "processes": [{"pid", "program", "service", "connections", "connections_total", "encrypted",
- *                   "opaque", "unwatched", "records", "dropped", "dropped_bytes", "calls",
- *                   "calls_started", "calls_lost"}]}
+ *    "processes": [{"pid", "program", "service", "connections", "connections_total", "http", "tls",
+ *                   "encrypted", "opaque", "unseen", "unseen_io_uring", "unwatched", "records",
+ *                   "dropped", "dropped_bytes", "calls", "calls_started", "calls_lost"}]}
+ *
+ * From "http" to "unwatched": connections so far, as in inferwire.connections (agent/metrics/metrics.h).
  */
 #ifndef AGENT_STATUS_FILE_H
 #define AGENT_STATUS_FILE_H

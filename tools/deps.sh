@@ -44,6 +44,7 @@ procps c:ps
 util-linux c:unshare
 g++ c:g++
 nginx-light c:nginx
+libssl-dev f:static_openssl
 cmake c:cmake
 gcc-aarch64-linux-gnu c:aarch64-linux-gnu-gcc
 libc6-dev-arm64-cross f:aarch64_libc
@@ -84,6 +85,9 @@ jemalloc() {
 }
 tcmalloc() {
 	ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1
+}
+static_openssl() {
+	printf 'int main(void) {return 0;}\n' | ${CC:-gcc} -x c -o /dev/null - -l:libssl.a -l:libcrypto.a 2>/dev/null
 }
 
 is_there() { # is_there PROBE

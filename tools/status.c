@@ -64,6 +64,56 @@ static void print_agent(const json_t *status, const char *directory)
 		printf("last error %s\n", error);
 }
 
+/* What became of a process's connections so far, and what to do about those that were not read. */
+struct kind {
+	const char *key, *name;
+	const char *advice; /* NULL: they are read */
+};
+static const struct kind kinds[] = {
+	{"http", "http", NULL},
+	{"tls", "tls", NULL},
+	{"encrypted", "encrypted",
+	 "TLS of a library that cannot be seen: rustls, Go's, an OpenSSL that is linked "
+	 "statically; "
+	 "end TLS in a proxy"},
+	{"opaque", "opaque", "neither HTTP nor TLS: another protocol on the server's ports"},
+	{"unseen", "unseen",
+	 "accepted by raw system calls, or inherited open from another process"},
+	{"unseen_io_uring", "unseen (io_uring)",
+	 "the process uses io_uring, which is not seen; switch it off in the server"},
+	{"unwatched", "unwatched",
+	 "their descriptors are past the table of 1,048,576, or are another connection's still"},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static void print_connections(const json_t *process)
+{
+	const char *before = "          connections: ";
+	for (size_t i = 0; i < KINDS; i++) {
+		json_int_t n = number_of(process, kinds[i].key);
+		if (n <= 0)
+			continue;
+		printf("%s%lld %s", before, (long long)n, kinds[i].name);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		putchar('\n');
+}
+
+/* One line for each gap in what is seen. */
+static void print_advice(const json_t *process)
+{
+	json_int_t pid = number_of(process, "pid"), dropped = number_of(process, "dropped");
+	for (size_t i = 0; i < KINDS; i++) {
+		if (kinds[i].advice && number_of(process, kinds[i].key) > 0)
+			printf("          %s: %s; see inferwire check --pid %lld\n", kinds[i].name,
+			       kinds[i].advice, (long long)pid);
+	}
+	if (dropped > 0)
+		printf("          dropped: the agent was away or too slow; a larger "
+		       "INFERWIRE_RING_BYTES holds more\n");
+}
+
 static void print_processes(const json_t *status)
 {
 	const json_t *processes = json_object_get(status, "processes"), *p;
@@ -80,6 +130,8 @@ static void print_processes(const json_t *status)
 		       (long long)number_of(p, "pid"), text_of(p, "program"), text_of(p, "service"),
 		       (long long)number_of(p, "connections"), (long long)number_of(p, "records"),
 		       (long long)number_of(p, "dropped"), (long long)number_of(p, "calls"));
+		print_connections(p);
+		print_advice(p);
 	}
 }
 

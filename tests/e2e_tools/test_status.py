@@ -37,7 +37,7 @@ def test_table(installed, agent):
     assert "0.1.0, process 4711, running 1h02m" in done.stdout
     assert "120 points in 11 requests; failed 6, retries 2" in done.stdout
     assert "503" in done.stdout
-    assert done.stdout.splitlines()[-1].split() == ["4242", "llama-server", "chat", "17", "12345",
+    assert done.stdout.splitlines()[-2].split() == ["4242", "llama-server", "chat", "17", "12345",
                                                     "3", "99"]
 
 
@@ -48,6 +48,37 @@ def test_json_is_what_the_agent_wrote(installed, agent):
 def test_directory_can_be_named(installed, agent, tmp_path):
     assert status(installed, "--dir", tmp_path).returncode == 1
     assert status(installed, "--dir", installed.rings).returncode == 0
+
+
+def lines_below(installed, **more):
+    """What the table says below its line for a process."""
+    process = STATUS["processes"][0] | {"dropped": 0} | more
+    (installed.rings / "status.json").write_text(json.dumps(STATUS | {"processes": [process]}))
+    lines = status(installed).stdout.splitlines()
+    return lines[[i for i, line in enumerate(lines) if line.startswith("    4242")][0] + 1 :]
+
+
+def test_what_is_read_needs_no_advice(installed, agent):
+    assert lines_below(installed) == []
+    below = lines_below(installed, http=12, tls=3, encrypted=0, opaque=0, unseen=0, unwatched=0)
+    assert below == ["          connections: 12 http, 3 tls"]
+
+
+@pytest.mark.parametrize("kind, name, advice", [
+    ("encrypted", "encrypted", "TLS of a library that cannot be seen"),
+    ("opaque", "opaque", "another protocol"),
+    ("unseen", "unseen", "raw system calls"),
+    ("unseen_io_uring", "unseen (io_uring)", "switch it off"),
+    ("unwatched", "unwatched", "1,048,576"),
+])
+def test_what_is_not_read_has_a_line_of_advice(installed, agent, kind, name, advice):
+    below = lines_below(installed, http=1, **{kind: 7})
+    assert below[0] == f"          connections: 1 http, 7 {name}"
+    assert len(below) == 2 and below[1].startswith(f"          {name}: ") and advice in below[1]
+
+
+def test_drops_have_a_line_of_advice(installed, agent):
+    assert ["INFERWIRE_RING_BYTES" in line for line in lines_below(installed, dropped=1)] == [True]
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"processes": 3, "agent": []}'])
