@@ -72,7 +72,7 @@ struct inference *inference_new(struct server *server, const struct call_sink *s
 	i->call.labels.endpoint = endpoint;
 	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
 	server_text_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
-	if (request_init(&i->request) != 0 ||
+	if (request_init(&i->request, head->content_type) != 0 ||
 	    !endpoint_find(head->method, head->path, &i->endpoint, i->request.model)) {
 		request_release(&i->request);
 		free(i);

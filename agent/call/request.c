@@ -1,10 +1,12 @@
 #include "agent/call/request.h"
 
 #include "agent/body/json.h"
+#include "agent/body/multipart.h"
 #include "agent/call/server.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 enum request_want { REQUEST_MODEL = 1, REQUEST_STREAM, REQUEST_HELD };
 
@@ -34,6 +36,15 @@ static const struct json_want wants[] = {
 	{"instances[].model", REQUEST_MODEL},
 };
 
+/* Audio comes as a form; of its fields `model` and `stream` are wanted. */
+struct request_form {
+	struct multipart parts;
+	uint8_t field; /* enum request_want of the part; 0 = of no interest */
+	bool cut;
+	uint16_t len;
+	char value[LIMIT_JSON_TEXT_BYTES];
+};
+
 static struct json_tree *tree;
 
 static void make_tree(void)
@@ -41,10 +52,17 @@ static void make_tree(void)
 	tree = json_tree_new(wants, sizeof(wants) / sizeof(wants[0]));
 }
 
-int request_init(struct request *r)
+int request_init(struct request *r, struct span content_type)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct multipart parts;
 	*r = (struct request){0};
+	if (multipart_init(&parts, content_type)) {
+		r->form = calloc(1, sizeof(*r->form));
+		if (r->form)
+			r->form->parts = parts;
+		return r->form ? 0 : -ENOMEM;
+	}
 	pthread_once(&once, make_tree);
 	r->scan = tree ? json_new(tree) : NULL;
 	return r->scan ? 0 : -ENOMEM;
@@ -53,7 +71,9 @@ int request_init(struct request *r)
 void request_release(struct request *r)
 {
 	json_free(r->scan);
+	free(r->form);
 	r->scan = NULL;
+	r->form = NULL;
 }
 
 /* Of duplicate keys the last holds, as in the servers' own parsers. */
@@ -72,9 +92,61 @@ static void take(struct request *r, const struct json_event *ev)
 	}
 }
 
+/* ---- a form ---------------------------------------------------------------------------------------- */
+
+static void begin_field(struct request_form *f, const struct multipart_event *ev)
+{
+	f->field = 0;
+	f->len = 0;
+	f->cut = false;
+	if (ev->file)
+		return;
+	if (span_is(ev->name, "model"))
+		f->field = REQUEST_MODEL;
+	else if (span_is(ev->name, "stream"))
+		f->field = REQUEST_STREAM;
+}
+
+static void end_field(struct request *r)
+{
+	const struct request_form *f = r->form;
+	struct span value = span_of(f->value, f->len);
+	if (f->field == REQUEST_MODEL && f->len) {
+		server_model_label(value, f->cut, r->model, sizeof(r->model));
+	} else if (f->field == REQUEST_STREAM) {
+		/* As pydantic reads it. */
+		r->stream = span_is_nocase(value, "true") || span_is(value, "1") ||
+			    span_is_nocase(value, "on") || span_is_nocase(value, "yes");
+		r->stream_told = true;
+	}
+}
+
+static void form_body(struct request *r, struct span bytes)
+{
+	struct request_form *f = r->form;
+	struct multipart_event ev;
+	while (multipart_next(&f->parts, &bytes, &ev) == STEP_EVENT) {
+		if (ev.type == MULTIPART_PART) {
+			begin_field(f, &ev);
+		} else if (ev.type == MULTIPART_END) {
+			end_field(r);
+		} else if (f->field) {
+			size_t room = sizeof(f->value) - f->len;
+			size_t n = ev.data.len < room ? ev.data.len : room;
+			memcpy(f->value + f->len, ev.data.at, n);
+			f->len = (uint16_t)(f->len + n);
+			f->cut |= n < ev.data.len;
+		}
+	}
+}
+
+/* ---- any body --------------------------------------------------------------------------------------- */
+
 void request_body(struct request *r, struct span bytes)
 {
 	struct json_event ev;
+	if (r->form)
+		form_body(r, bytes);
 	while (r->scan && json_next(r->scan, &bytes, &ev) == STEP_EVENT)
 		take(r, &ev);
 }

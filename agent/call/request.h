@@ -8,6 +8,7 @@
 #include "agent/base/span.h"
 
 struct json;
+struct request_form;
 
 /* What a body holds: bits. Empty strings and arrays are not there. */
 enum request_holds {
@@ -30,8 +31,8 @@ struct request {
 	bool unread;	  /* part of it could not be read: what was not found may have been there */
 };
 
-/* 0 or -ENOMEM. A zeroed struct is released. */
-int request_init(struct request *r);
+/* By the body's Content-Type. 0 or -ENOMEM. A zeroed struct is released. */
+int request_init(struct request *r, struct span content_type);
 void request_release(struct request *r);
 void request_body(struct request *r, struct span bytes);
 /* What is left cannot be read: bytes are missing, or it is compressed. What was found stays. */
