@@ -230,3 +230,97 @@ def test_the_strict_mode_of_seccomp(watch, tmp_path: Path, receiver: OtlpReceive
     run.stop()
     assert run.calls() == []
     assert not any(judge.counts(receiver, "requests_total").values())
+
+
+# ---- children that are not servers --------------------------------------------------------------------
+
+# A server with one long stream, which starts programs all the while: by vfork with every descriptor closed,
+# by posix_spawn, and by fork with a function of its own in between.
+STARTER = """
+import os, socket, subprocess, sys, threading
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+
+def stream(connection):
+    connection.recv(65536)
+    head = b"HTTP/1.1 200 OK\\r\\ncontent-type: text/event-stream\\r\\nconnection: close\\r\\n\\r\\n"
+    connection.sendall(head)
+    for n in range(2000):
+        event = b'data: {"object":"chat.completion.chunk","model":"tiny-a","choices":[{"index":0,"delta":'
+        connection.sendall(event + b'{"content":"%d"},"finish_reason":null}]}\\n\\n' % n)
+        while not finished.is_set() and n == 1000:
+            finished.wait()
+    connection.sendall(b"data: [DONE]\\n\\n")
+    connection.close()
+
+def health(connection):
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\nconnection: close\\r\\n\\r\\n")
+    connection.close()
+
+def start_programs():
+    for n in range(int(sys.argv[3])):
+        if sys.argv[2] == "vfork":
+            subprocess.run(["/bin/true"], close_fds=True, check=True)
+        elif sys.argv[2] == "spawn":
+            os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+        elif sys.argv[2] == "fork":
+            subprocess.run(["/bin/true"], close_fds=True, preexec_fn=os.getpid, check=True)
+        else:
+            pid = os.fork()
+            if not pid:
+                os.closerange(3, 65536)
+                os._exit(0)
+            os.waitpid(pid, 0)
+    finished.set()
+
+finished = threading.Event()
+while True:
+    connection, _ = server.accept()
+    if connection.recv(5, socket.MSG_PEEK) == b"GET /":
+        health(connection)
+        continue
+    threading.Thread(target=start_programs).start()
+    threading.Thread(target=stream, args=(connection,)).start()
+"""
+
+
+@pytest.mark.parametrize(("kind", "n"), [("vfork", 1000), ("spawn", 1000), ("fork", 200), ("close", 1000)])
+def test_a_stream_while_programs_are_started(watch, kind: str, n: int, receiver: OtlpReceiver) -> None:
+    """The children write nothing, close nothing of ours, and have no ring."""
+    port = harness.free_port()
+    command = [sys.executable, "-c", STARTER, str(port), kind, str(n)]
+    run = watch(harness.Server("starter", command, port, "scripted", True))
+    run.start(harness.preloaded, receiver.endpoint)
+    plan = [load.Call(load.CHAT, load.sized({"model": "tiny-a", "stream": True}, 5000), "tiny-a", True)]
+    # The body goes with the head, in one piece: the server reads once.
+    connection = client.Connection(port)
+    parts = client.request("POST", plan[0].path, plan[0].body)
+    response = connection.send([b"".join(parts)])
+    assert connection.sock
+    connection.finish(client.Reader(connection.sock, response))
+    assert len(response.events) == 2001
+    harness.wait_for("the status", lambda: (run.directory / "status.json").exists())
+    assert len(list(run.directory.glob("*.ring"))) == 1
+    run.stop()
+    (call,) = run.calls()
+    assert (call["status"], call["events"], call["incomplete"]) == ("success", 2000, False)
+    assert sum(receiver.totals("inferwire.records.dropped").values()) == 0
+
+
+def descriptors(pid: int) -> list[str]:
+    links = [os.readlink(f) for f in Path(f"/proc/{pid}/fd").iterdir()]
+    return sorted(link.partition(":[")[0] for link in links)
+
+
+@pytest.mark.parametrize("way", [harness.preloaded, harness.not_at_all], ids=["watched", "raw"])
+@pytest.mark.parametrize("closed", [False, True], ids=["with stdio", "without stdio"])
+def test_descriptors_of_the_server(watch, way: harness.Way, closed: bool, receiver: OtlpReceiver) -> None:
+    """None more than its own, and where it has closed 0, 1 and 2, they are free."""
+    server = process_server("threads", *(["--close-stdio"] if closed else []))
+    run = watch(server).start(way, receiver.endpoint)
+    assert run.process
+    ours = descriptors(run.process.pid)
+    assert ours == (["socket"] if closed else ["/dev/null", str(run.output), str(run.output), "socket"])
+    run.end_server()
+    if run.agent_runs():
+        run.end_agent()

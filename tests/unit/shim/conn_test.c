@@ -203,7 +203,9 @@ static void test_a_departure_that_nobody_read_is_told_before_the_close(void **st
 	(void)state;
 	for (int n = 0; n < 3; n++) {
 		int pair[2], leaves = n == 1;
-		may_call = n < 2; /* a seccomp filter may kill for a call that the program does not make */
+		may_call =
+			n <
+			2; /* a seccomp filter may kill for a call that the program does not make */
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 		conn_accepted(pair[0]);
 		reads(pair[0], "GET /", 0);
