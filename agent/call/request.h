@@ -24,6 +24,7 @@ enum request_holds {
 
 struct request {
 	struct json *scan;	       /* while the body is read */
+	struct request_form *form;     /* in its place, where the body is a form */
 	char model[LIMIT_MODEL_BYTES]; /* the path's, unless the body names one */
 	unsigned holds;		       /* bits of enum request_holds */
 	bool stream;
