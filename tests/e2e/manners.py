@@ -36,6 +36,17 @@ def continued(address: Address) -> list[load.Outcome]:
     return [load.account(c, response, left=False)]
 
 
+def old(address: Address) -> list[load.Outcome]:
+    """HTTP/1.0, where the end of the connection may be that of the answer."""
+    c = call(5007, stream=True)
+    connection = Connection(address)
+    response = connection.send([b"".join(head_and_body(c)).replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)])
+    assert connection.sock
+    connection.finish(Reader(connection.sock, response))
+    connection.close()
+    return [load.account(c, response, left=False)]
+
+
 def half_closed(address: Address) -> list[load.Outcome]:
     """A client that says at once that it sends no more. A server may take that for its departure."""
     c = call(5011, stream=True)
@@ -79,7 +90,7 @@ def pipelined(address: Address) -> list[load.Outcome]:
 
 def all_of_them(address: Address, pipelines: bool) -> list[load.Outcome]:
     """pipelines: whether the server goes on after a first answer."""
-    ways = [continued, *([pipelined] if pipelines else [])]
+    ways = [continued, old, *([pipelined] if pipelines else [])]
     if isinstance(address, int):  # over TLS there is no half of a connection to close
         ways.append(half_closed)
     return [o for way in ways for o in way(address)]

@@ -34,6 +34,30 @@ def hypercorn(*more: str) -> harness.Server:
     return on_port("hypercorn", [*command, f"{SERVERS}/asgi_app:app"], port, "--keyfile" in more)
 
 
+def granian(*more: str) -> harness.Server:
+    """Rust's hyper, with the application in Python."""
+    port = harness.free_port()
+    command = [PYTHON, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--working-dir", str(SERVERS), "--no-log", "--workers", "2", *more, "asgi_app:app"]
+    return on_port("granian", command, port, "--ssl-keyfile" in more)
+
+
+def waitress() -> harness.Server:
+    port = harness.free_port()
+    command = ["env", f"PYTHONPATH={SERVERS}", PYTHON, "-m", "waitress", "--listen", f"127.0.0.1:{port}"]
+    command += ["--threads", "8", "--send-bytes", "1"]
+    return on_port("waitress", [*command, "wsgi_app:app"], port)
+
+
+def on_a_socket(server: harness.Server, option: str) -> harness.Server:
+    """In place of a port."""
+    path = f"/tmp/inferwire-{server.address}.sock"
+    at = server.command.index("--port")
+    server.command[at : at + 2] = [option, path]
+    server.address = path
+    return server
+
+
 def program(file: str, *key_and_certificate: str) -> harness.Server:
     port = harness.free_port()
     command = [PYTHON, str(SERVERS / file), str(port), *key_and_certificate]
@@ -54,8 +78,18 @@ def plain(name: str) -> harness.Server:
             return gunicorn("sync", "wsgi_app:app")
         case ["gunicorn", "gthread"]:
             return gunicorn("gthread", "wsgi_app:app", "--threads", "8")
+        case ["gunicorn", "gevent"]:
+            return gunicorn("gevent", "wsgi_app:app")
+        case ["gunicorn", "asgi"]:
+            return gunicorn("asgi", "asgi_app:app")
         case ["hypercorn"]:
             return hypercorn()
+        case ["granian"]:
+            return granian()
+        case ["waitress"]:
+            return waitress()
+        case ["uvicorn", "unix"]:
+            return on_a_socket(harness.uvicorn("uvloop", "httptools"), "--uds")
         case [module]:
             return program(f"{module}.py")
     raise ValueError(name)
@@ -71,6 +105,10 @@ def tls(name: str, folder: Path) -> harness.Server:
             return server
         case ["gunicorn", "gthread"]:
             return gunicorn("gthread", "wsgi_app:app", "--threads", "8", *tls_options(key, certificate))
+        case ["gunicorn", "gevent"]:
+            return gunicorn("gevent", "wsgi_app:app", *tls_options(key, certificate))
+        case ["granian"]:
+            return granian("--ssl-keyfile", key, "--ssl-certificate", certificate)
         case ["hypercorn"]:
             return hypercorn(*tls_options(key, certificate))
         case [module]:
