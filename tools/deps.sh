@@ -26,6 +26,7 @@ python3-venv f:python_venv
 '
 check="$build
 libcmocka-dev p:cmocka
+libssl-dev p:openssl
 clang c:clang
 nghttp2-client c:h2load
 curl c:curl

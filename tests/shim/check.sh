@@ -60,36 +60,8 @@ else
 	skip "a musl program" "musl-gcc is missing: make deps"
 fi
 
-# ---- results and errno ----------------------------------------------------------------------------
-transparent() { # transparent NAME COMPILER FLAGS...
-	name=$1
-	shift
-	"$@" -w -o "$work/transparent" tests/shim/transparent.c
-	"$work/transparent" >"$work/raw"
-	st=0
-	LD_PRELOAD="$lib" "$work/transparent" >"$work/inert"
-	diff "$work/raw" "$work/inert" || st=1
-	result "$name: same results and errno under the inert shim" $st
-	st=0
-	rm -rf "$work/rings"
-	INFERWIRE_ENABLED=1 INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" \
-		"$work/transparent" >"$work/active"
-	diff "$work/raw" "$work/active" || st=1
-	# One ring of the program and one of its forked child: it did record.
-	[ "$(find "$work/rings" -name '*.ring' | wc -l)" -eq 2 ] || st=1
-	result "$name: same results and errno under the working shim" $st
-	st=0
-	rm -rf "$work/rings"
-	INFERWIRE_ENABLED=1 OTEL_METRICS_EXPORTER=none INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" \
-		"$work/transparent" >"$work/active"
-	diff "$work/raw" "$work/active" || st=1
-	result "$name: no child and no SIGCHLD of the agent" $st
-}
-transparent "glibc" cc -O2
-transparent "glibc, fortified" cc -O2 -D_FORTIFY_SOURCE=2
-if command -v musl-gcc >/dev/null; then
-	transparent "musl" musl-gcc -O2
-fi
+# ---- results, errno, side effects -----------------------------------------------------------------
+counted sh tests/shim/results.sh "$build"
 
 # ---- little shared memory -------------------------------------------------------------------------
 # A server in a container has 64 MB of it and needs them: a ring is an eighth of what is free at most,
@@ -101,7 +73,7 @@ small() { # small NAME SIZE RINGS
 		return
 	fi
 	st=0
-	cc -O2 -w -o "$work/transparent" tests/shim/transparent.c
+	cc -O2 -w -I. -o "$work/transparent" tests/shim/transparent/*.c
 	"$work/transparent" >"$work/raw"
 	INFERWIRE_ENABLED=1 INFERWIRE_AGENT=external INFERWIRE_DIR="$work/small/rings" LD_PRELOAD="$lib" \
 		"$work/transparent" >"$work/active"
@@ -111,7 +83,7 @@ small() { # small NAME SIZE RINGS
 	umount "$work/small"
 	result "$1" $st
 }
-small "4 MiB of shared memory: small rings" 4m 2
+small "4 MiB of shared memory: small rings" 4m 3
 small "1 MiB of shared memory: no ring, nothing noticed" 1m 0
 
 echo "shim: $passed passed, $failed failed, $skipped skipped"
