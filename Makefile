@@ -23,7 +23,7 @@ $(DEPS_OK): tools/deps.sh
 	@sh tools/deps.sh --missing build || { echo 'make: these are missing: make deps installs them' >&2; exit 1; }
 	@touch $@
 
-PACKAGES := libcurl jansson libprotobuf-c libelf zlib libnghttp2
+PACKAGES := libcurl jansson libprotobuf-c libelf zlib libbrotlidec libzstd libnghttp2
 DEP_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 DEP_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -lm -lpthread
 

@@ -38,7 +38,7 @@ $(BUILD)/$(1)/$(s)/$(notdir $(t:.c=)): $(t) $(call libs_of,$(2),$(USES_$(s)))
 ))
 endef
 
-$(eval $(call test_programs,unit,san,test,,-lcmocka))
+$(eval $(call test_programs,unit,san,test,,-lcmocka -lbrotlienc))
 $(eval $(call test_programs,tsan,tsan,test,,-lcmocka))
 $(eval $(call test_programs,fuzz,fuzz,fuzz,-fsanitize=fuzzer,))
 $(eval $(call test_programs,bench,obj,bench,,))

@@ -22,6 +22,8 @@ protobuf-c-compiler c:protoc-c
 libelf-dev p:libelf
 zlib1g-dev p:zlib
 libnghttp2-dev p:libnghttp2
+libbrotli-dev p:libbrotlidec
+libzstd-dev p:libzstd
 python3-venv f:python_venv
 '
 check="$build

@@ -19,6 +19,14 @@
 /* http: the table of fields of one direction of an HTTP/2 connection. An encoder that wants a larger one
  * makes the direction unreadable. Servers keep 4 KiB, the default, browsers offer 64 KiB. */
 #define LIMIT_HPACK_TABLE_BYTES (64u * 1024)
+/* http: a compressed body. Its decoder's memory: brotli's window may be 16 MiB, zstd's 8 MiB. That of all
+ * of them together. What comes out of it, in all, and for each byte that went in once it is not small.
+ * Past one of them the body is not read any further. */
+#define LIMIT_CODING_BYTES  (20u * 1024 * 1024)
+#define LIMIT_CODINGS_BYTES (256u * 1024 * 1024)
+#define LIMIT_DECODED_BYTES (256u * 1024 * 1024)
+#define LIMIT_DECODED_FREE  (4u * 1024 * 1024)
+#define LIMIT_DECODED_RATIO 200u
 /* call: calls under way at once on one HTTP/2 connection. Servers allow 100 to 256 streams. More: the
  * connection is given up, its calls end as lost. */
 #define LIMIT_STREAMS 4096u
