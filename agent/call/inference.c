@@ -19,11 +19,12 @@
 #include "agent/call/provider.h"
 #include "agent/call/reply.h"
 #include "agent/call/request.h"
+#include "agent/http/coding.h"
 
 #include <stdlib.h>
 
 enum body_kind {
-	BODY_UNREAD, /* compressed, or nothing that is understood */
+	BODY_UNREAD, /* nothing that is understood, or in a coding that is not */
 	BODY_WHOLE,  /* one JSON document */
 	BODY_EVENTS, /* server-sent events */
 	BODY_LINES,  /* a JSON document a line */
@@ -35,6 +36,7 @@ struct inference {
 	struct call call;
 	struct endpoint endpoint;
 	struct request request;
+	struct coding *request_coding, *response_coding; /* NULL: there is nothing to undo */
 	struct reply reply;
 	struct sse sse;
 	enum body_kind kind;
@@ -47,16 +49,24 @@ struct inference {
 
 /* ---- the request -------------------------------------------------------------------------------- */
 
-static bool is_identity(struct span coding)
+/* SGLang has a field of its own for requests. */
+static struct span coding_of_request(const struct http_head *head)
 {
-	return !coding.len || span_is_nocase(coding, "identity");
+	struct span own = http_field(head->fields, "x-body-compressed");
+	return coding_is_identity(head->content_encoding) ? own : head->content_encoding;
 }
 
-/* Of such a request nothing is known but its size. Ollama takes zstd; SGLang as x-body-compressed. */
-static bool is_compressed(const struct http_head *head)
+/* False: it cannot be undone. */
+static bool begin_coding(struct coding **coding, struct span codings)
 {
-	return !is_identity(head->content_encoding) ||
-	       !is_identity(http_field(head->fields, "x-body-compressed"));
+	*coding = coding_is_identity(codings) ? NULL : coding_new(codings);
+	return *coding || coding_is_identity(codings);
+}
+
+static void end_coding(struct coding **coding)
+{
+	coding_free(*coding);
+	*coding = NULL;
 }
 
 struct inference *inference_new(struct server *server, const struct call_sink *sink,
@@ -78,7 +88,7 @@ struct inference *inference_new(struct server *server, const struct call_sink *s
 		free(i);
 		return NULL;
 	}
-	if (is_compressed(head))
+	if (!begin_coding(&i->request_coding, coding_of_request(head)))
 		request_unreadable(&i->request);
 	return i;
 }
@@ -87,13 +97,24 @@ static void inference_free(struct inference *i)
 {
 	request_release(&i->request);
 	reply_release(&i->reply);
+	end_coding(&i->request_coding);
+	end_coding(&i->response_coding);
 	free(i);
 }
 
 void inference_request_body(struct inference *i, struct span bytes)
 {
+	struct span piece;
+	enum step step;
 	i->call.request_bytes += bytes.len;
-	request_body(&i->request, bytes);
+	if (!i->request_coding) {
+		request_body(&i->request, bytes);
+		return;
+	}
+	while ((step = coding_next(i->request_coding, &bytes, &piece)) == STEP_EVENT)
+		request_body(&i->request, piece);
+	if (step == STEP_BAD)
+		request_unreadable(&i->request);
 }
 
 static void copy_label(char *to, size_t room, const char *from)
@@ -185,6 +206,7 @@ static void start(struct inference *i)
 
 void inference_request_end(struct inference *i, uint64_t time_ns)
 {
+	end_coding(&i->request_coding);
 	request_end(&i->request);
 	i->whole = true;
 	i->call.received_ns = time_ns;
@@ -194,6 +216,7 @@ void inference_request_end(struct inference *i, uint64_t time_ns)
 void inference_request_gap(struct inference *i)
 {
 	i->call.incomplete = true;
+	end_coding(&i->request_coding);
 	request_unreadable(&i->request);
 }
 
@@ -234,7 +257,8 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 	i->call.http_status = head->status;
 	i->kind = kind_of(head);
 	i->call.labels.stream = i->kind != BODY_WHOLE;
-	if (!is_identity(head->content_encoding) || reply_init(&i->reply, i->server) != 0)
+	if (!begin_coding(&i->response_coding, head->content_encoding) ||
+	    reply_init(&i->reply, i->server) != 0)
 		i->kind = BODY_UNREAD;
 	else
 		reply_head(&i->reply, head);
@@ -323,12 +347,8 @@ static void read_lines(struct inference *i, struct span bytes, uint64_t time_ns)
 	}
 }
 
-void inference_response_body(struct inference *i, struct span bytes, uint64_t time_ns)
+static void read_body(struct inference *i, struct span bytes, uint64_t time_ns)
 {
-	i->call.response_bytes += bytes.len;
-	i->last_body_ns = time_ns;
-	if (i->none)
-		return;
 	if (i->kind == BODY_EVENTS)
 		read_events(i, bytes, time_ns);
 	else if (i->kind == BODY_LINES)
@@ -337,18 +357,45 @@ void inference_response_body(struct inference *i, struct span bytes, uint64_t ti
 		reply_bytes(&i->reply, bytes);
 }
 
+static void cannot_be_read(struct inference *i)
+{
+	if (i->kind != BODY_UNREAD)
+		reply_drop_document(&i->reply);
+	i->kind = BODY_UNREAD;
+}
+
+void inference_response_body(struct inference *i, struct span bytes, uint64_t time_ns)
+{
+	struct span piece;
+	enum step step;
+	i->call.response_bytes += bytes.len;
+	i->last_body_ns = time_ns;
+	if (i->none)
+		return;
+	if (!i->response_coding) {
+		read_body(i, bytes, time_ns);
+		return;
+	}
+	while ((step = coding_next(i->response_coding, &bytes, &piece)) == STEP_EVENT)
+		read_body(i, piece, time_ns);
+	if (step == STEP_BAD)
+		cannot_be_read(i);
+}
+
 void inference_response_gap(struct inference *i)
 {
 	i->call.incomplete = true;
 	if (i->kind == BODY_UNREAD || i->none)
 		return;
+	if (i->response_coding || i->kind == BODY_WHOLE) {
+		cannot_be_read(i);
+		return;
+	}
 	/* The event that is broken must not be taken for one: what is left of it up to the next
 	 * line is some unknown field. */
 	reply_drop_document(&i->reply);
 	sse_init(&i->sse);
 	i->lines_open = false;
-	if (i->kind == BODY_WHOLE)
-		i->kind = BODY_UNREAD;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
