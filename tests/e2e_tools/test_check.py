@@ -325,6 +325,19 @@ READS = "#include <unistd.h>\nint deep(void) { char c; return (int)read(0, &c, 1
 TLS_SERVER = "#include <openssl/ssl.h>\nint main(void) { return SSL_read(SSL_new(0), 0, 0); }"
 
 
+@needs("java")
+def test_tls_of_java(installed):
+    facts = check(installed, "java", "Server")
+    assert "libjli.so" in hidden_tls(facts)["Java"] and facts["libraries_missing"] == []
+
+
+@needs("nginx")
+def test_tls_of_nginx(installed):
+    facts = check(installed, "nginx")
+    assert "libssl.so" in facts["tls"]["readable"] and hidden_tls(facts) == {}
+    assert {"accept4", "SSL_read", "SSL_write", "writev"} <= set(facts["hooks"])
+
+
 def test_program_that_exports_its_own_openssl_is_told_by_run(installed, tmp_path):
     code = "int SSL_write(void) { return 9; }\nint main(void) { return SSL_write(); }"
     path = compile_program(tmp_path / "server", "-rdynamic", code=code)
