@@ -14,8 +14,8 @@
 
 #include <glob.h>
 
-/* Splits of a long case are taken at random: at most about this many. */
-#define SPLITS_MAX 3000
+/* A case that is longer than this is not cut at every place, but at about so many. */
+#define SPLITS_MAX 20000
 
 #define PROBE_MS 100000
 
