@@ -12,6 +12,7 @@
  */
 #include "shim/conn.h"
 
+#include "shim/limits.h"
 #include "shim/stream.h"
 #include "shim/sys.h"
 
@@ -41,10 +42,18 @@ bool conn_prepare(void)
 		return true; /* a forked child's: wiped */
 	forget_all();	     /* a parent's, where the kernel could not wipe them */
 	conn_end = 0;
-	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+	if (bytes > limits_address_space())
+		return false;
+	/* Without access first: after mlockall(MCL_FUTURE) all of it would be filled in and locked. */
+	long at = sys6(SYS_mmap, 0, (long)bytes, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at < 0 && at > -4096)
 		return false;
+	sys2(SYS_munlock, at, bytes);
+	if (sys3(SYS_mprotect, at, bytes, PROT_READ | PROT_WRITE) < 0) {
+		sys2(SYS_munmap, at, bytes);
+		return false;
+	}
 	/* A child that is forked by a signal handler within a watched call comes back into the hook:
 	 * it must find no connection alive, or it would write to a ring that it does not have. */
 	if (sys3(SYS_madvise, at, bytes, MADV_WIPEONFORK) < 0)

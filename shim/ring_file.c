@@ -7,6 +7,7 @@
 #include "shim/ring_file.h"
 
 #include "shim/boot.h"
+#include "shim/limits.h"
 #include "shim/settings.h"
 #include "shim/sys.h"
 #include "shim/text.h"
@@ -14,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -125,14 +125,6 @@ static uint64_t fair_share(int fd)
 	return (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / 8;
 }
 
-/* A file beyond RLIMIT_FSIZE is not only refused: the server would get SIGXFSZ, of which it dies. */
-static uint64_t file_limit(void)
-{
-	uint64_t limit[2] = {UINT64_MAX, UINT64_MAX}; /* the kernel's struct rlimit64 */
-	sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, limit);
-	return limit[0];
-}
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -142,7 +134,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static int allocate(int fd, struct wire_header *id)
 {
 	long err = -ENOSPC;
-	uint64_t share = least(fair_share(fd), file_limit());
+	uint64_t share = least(fair_share(fd), limits_file_bytes());
 	for (; id->lane_bytes >= WIRE_LANE_BYTES_MIN; id->lane_bytes /= 2) {
 		size_t bytes = wire_file_bytes(id->lanes, id->lane_bytes);
 		if (bytes > share)

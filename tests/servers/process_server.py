@@ -8,13 +8,15 @@
     daemon      listens, then becomes a daemon: two forks, a session of its own, every descriptor closed
     reexec      starts itself anew on SIGUSR2, and hands the listening socket and what it accepted down
 
-`--user`, `--chroot` and `--close-stdio`: what the process that accepts does to itself after the socket
-was made and before it accepts.
+`--user`, `--chroot`, `--close-stdio`, `--no-files` and `--lock-memory`: what the process that
+accepts does to itself after the socket was made and before it accepts; the last one before.
 """
 
 import argparse
+import ctypes
 import os
 import pwd
+import resource
 import select
 import signal
 import socket
@@ -26,6 +28,7 @@ from types import FrameType
 import scripted
 
 WORKERS = 2
+MCL_CURRENT, MCL_FUTURE = 1, 2
 
 
 class Gone(Exception):
@@ -205,6 +208,8 @@ def settler(options: argparse.Namespace) -> Callable[[], None]:
     def settle() -> None:
         if options.close_stdio:
             os.closerange(0, 3)
+        if options.no_files:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         if options.chroot:
             os.chroot(options.chroot)
             os.chdir("/")
@@ -223,9 +228,13 @@ def main() -> None:
     parser.add_argument("--user")
     parser.add_argument("--chroot")
     parser.add_argument("--close-stdio", action="store_true")
+    parser.add_argument("--no-files", action="store_true", help="RLIMIT_FSIZE is 0")
+    parser.add_argument("--lock-memory", action="store_true", help="mlockall before it listens")
     parser.add_argument("--inherited", help="descriptors: of the listening socket, and of connections")
     options = parser.parse_args()
     settle = settler(options)
+    if options.lock_memory and ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
+        sys.exit("mlockall failed")
     inherited = [socket.socket(fileno=int(fd)) for fd in (options.inherited or "").split(",") if fd]
     listener = inherited[0] if inherited else socket.create_server(("127.0.0.1", options.port), backlog=64)
     for connection in inherited[1:]:
