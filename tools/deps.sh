@@ -62,8 +62,6 @@ nodejs c:node
 openjdk-17-jdk-headless c:javac
 golang-go c:go
 cargo-web f:new_cargo
-libjemalloc2 f:jemalloc
-libtcmalloc-minimal4 f:tcmalloc
 bubblewrap c:bwrap
 "
 
