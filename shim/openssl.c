@@ -36,6 +36,9 @@ static void find(struct openssl *o, const void *caller)
 	o->SSL_free = (void (*)(void *))real_find_for(caller, "SSL_free");
 	o->SSL_get_fd = (int (*)(const void *))real_find_for(caller, "SSL_get_fd");
 	o->SSL_get_rbio = (void *(*)(const void *))real_find_for(caller, "SSL_get_rbio");
+	o->SSL_is_server = (int (*)(const void *))real_find_for(caller, "SSL_is_server");
+	o->SSL_get_client_random = (size_t(*)(const void *, unsigned char *, size_t))real_find_for(
+		caller, "SSL_get_client_random");
 	o->BIO_write = (int (*)(void *, const void *, int))real_find_for(caller, "BIO_write");
 }
 

@@ -22,6 +22,8 @@ struct openssl {
 	int (*SSL_get_shutdown)(const void *ssl);
 	int (*SSL_get_fd)(const void *ssl);
 	void *(*SSL_get_rbio)(const void *ssl);
+	int (*SSL_is_server)(const void *ssl);
+	size_t (*SSL_get_client_random)(const void *ssl, unsigned char *out, size_t n);
 	int (*BIO_write)(void *bio, const void *buf, int n);
 };
 

@@ -242,12 +242,25 @@ static void note_failure(struct conn_id id)
 	}
 }
 
+/* Whether all that came of it is the client's first words. */
+static bool greets(struct conn_id id)
+{
+	return __atomic_load_n(&conn_slots[id.home].turns, __ATOMIC_RELAXED) == 1;
+}
+
 /* Bytes of a TLS connection whose plain text was not seen so far. */
 static void ciphertext_moved(struct conn_id id, bool out)
 {
 	count_turn(id, out);
 	if (out && has_answered(id, TURNS_HAVE_ANSWERED))
 		give_up(id, WIRE_OPAQUE_TLS);
+}
+
+static void ciphertext_read(struct conn_id id, const struct iovec *iov, size_t moved)
+{
+	if (greets(id))
+		tls_hello_read(id, iov, moved);
+	ciphertext_moved(id, false);
 }
 
 static void put_data(enum wire_type type, struct stream_mark mark, const struct iovec *iov,
@@ -288,7 +301,7 @@ void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t
 		    (kind == CONN_NEW && sort_out(mark.id, iov, (size_t)moved)))
 			put_data(WIRE_IN, mark, iov, (size_t)moved, &home->in_bytes);
 		else if (kind == CONN_TLS)
-			ciphertext_moved(mark.id, false);
+			ciphertext_read(mark.id, iov, (size_t)moved);
 	}
 }
 

@@ -5,6 +5,8 @@
  *   hellos   random bytes of a ClientHello -> connection    from the first read to the BIO_write
  *   objects  BIO -> connection                              from the BIO_write
  *            SSL -> connection                              from the first call with plain text
+ *
+ * The hello's place is found by the bytes alone, be they written into a BIO or told by an SSL.
  */
 #include "shim/tls.h"
 
@@ -16,7 +18,7 @@
 #define OBJECTS 65536u /* two a live connection on memory BIOs, one on sockets */
 #define PROBES	16u    /* places looked at for one object */
 
-#define RANDOM_AT    11u /* in the record: 5 of its header, 4 of the handshake's, 2 of the version */
+#define RANDOM_AT    6u /* behind the record's head: 4 bytes of the handshake's, 2 of the version */
 #define RANDOM_BYTES 32u
 
 /* Both halves of a connection's name in one word, so that they are read and written together. */
@@ -38,20 +40,23 @@ static struct {
 } hellos[HELLOS];
 
 /* The bytes are random already: two words of them are as good as any hash. Never 0. */
-static uint64_t hello_hash(const uint8_t *record)
+static uint64_t hello_hash(const uint8_t *random)
 {
 	uint64_t a, b;
-	text_bytes(&a, record + RANDOM_AT, sizeof(a));
-	text_bytes(&b, record + RANDOM_AT + RANDOM_BYTES - sizeof(b), sizeof(b));
+	text_bytes(&a, random, sizeof(a));
+	text_bytes(&b, random + RANDOM_BYTES - sizeof(b), sizeof(b));
 	return (a ^ (b << 1)) | 1;
 }
 
 void tls_hello_read(struct conn_id id, const struct iovec *iov, size_t moved)
 {
 	size_t n = iov->iov_len < moved ? iov->iov_len : moved;
-	if (!tls_is_hello(iov->iov_base, n))
+	const uint8_t *bytes = iov->iov_base;
+	if (tls_is_hello(bytes, n))
+		bytes += TLS_RECORD_HEAD;
+	else if (!tls_is_rest_of_hello(bytes, n))
 		return;
-	uint64_t hash = hello_hash(iov->iov_base);
+	uint64_t hash = hello_hash(bytes + RANDOM_AT);
 	uint32_t slot = (uint32_t)(hash >> 8) & (HELLOS - 1);
 	/* The newest wins. The hash last: who finds it finds its connection, or a newer one's, whose
 	 * hash it then is not. */
@@ -60,9 +65,9 @@ void tls_hello_read(struct conn_id id, const struct iovec *iov, size_t moved)
 	__atomic_store_n(&hellos[slot].hash, hash, __ATOMIC_RELEASE);
 }
 
-static struct conn_id hello_conn(const uint8_t *record)
+static struct conn_id hello_conn(const uint8_t *random)
 {
-	uint64_t hash = hello_hash(record);
+	uint64_t hash = hello_hash(random);
 	uint32_t slot = (uint32_t)(hash >> 8) & (HELLOS - 1);
 	if (__atomic_load_n(&hellos[slot].hash, __ATOMIC_ACQUIRE) != hash)
 		return (struct conn_id){0, 0};
@@ -146,9 +151,24 @@ void tls_hello_written(void *bio, const uint8_t *bytes, size_t n)
 {
 	if (!boot_has_ring() || !tls_is_hello(bytes, n))
 		return;
-	struct conn_id id = hello_conn(bytes);
+	struct conn_id id = hello_conn(bytes + TLS_RECORD_HEAD + RANDOM_AT);
 	if (conn_lives(id))
 		remember(bio, id);
+}
+
+/* The client's end of a connection to ourselves has the same bytes: only the server's is asked. */
+static struct conn_id asked_for_random(const struct openssl *library, const void *ssl)
+{
+	uint8_t random[RANDOM_BYTES] = {0};
+	if (!library->SSL_is_server || !library->SSL_get_client_random ||
+	    !library->SSL_is_server(ssl) ||
+	    library->SSL_get_client_random(ssl, random, sizeof(random)) != sizeof(random))
+		return (struct conn_id){0, 0};
+	/* Before the handshake there are none. */
+	uint8_t any = 0;
+	for (size_t i = 0; i < RANDOM_BYTES; i++)
+		any |= random[i];
+	return any ? hello_conn(random) : (struct conn_id){0, 0};
 }
 
 struct conn_id tls_conn(const struct openssl *library, void *ssl)
@@ -166,6 +186,8 @@ struct conn_id tls_conn(const struct openssl *library, void *ssl)
 		id = conn_watched(fd) ? conn_of(fd) : none;
 	else
 		id = bio ? known(bio) : none;
+	if (fd < 0 && bio && !conn_lives(id))
+		id = asked_for_random(library, ssl);
 	if (!conn_lives(id))
 		return none;
 	remember(ssl, id);

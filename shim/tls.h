@@ -3,7 +3,7 @@
  *
  * On a socket the object knows the descriptor. On memory BIOs (CPython's ssl module) it does not: there
  * the connection is known by its ClientHello, whose 32 random bytes are read from the socket and then
- * written into the BIO.
+ * written into the BIO. On a BIO of the program's own (haproxy) the object is asked for them.
  */
 #ifndef SHIM_TLS_H
 #define SHIM_TLS_H
@@ -20,16 +20,27 @@ struct conn_id tls_conn(const struct openssl *library, void *ssl);
 /* The object is about to be freed; its address will be another's. */
 void tls_forget(void *ssl);
 
-/* The first bytes of a connection are a TLS record. */
+/* What a client sends before the server said anything: a TLS record, or the head of one and then its rest,
+ * which is how OpenSSL asks a BIO for it. */
 void tls_hello_read(struct conn_id id, const struct iovec *iov, size_t moved);
 /* Bytes that went into a BIO: is it a ClientHello that was read before? */
 void tls_hello_written(void *bio, const uint8_t *bytes, size_t n);
 
+#define TLS_RECORD_HEAD 5u
+
+/* Whether these can be a ClientHello without its record's head, with all its random bytes. */
+static inline bool tls_is_rest_of_hello(const uint8_t *bytes, size_t n)
+{
+	/* Handshake type 1, a length, version 3.x (RFC 8446 4 and 4.1.2). */
+	return n >= 38 && bytes[0] == 0x01 && bytes[4] == 0x03;
+}
+
 /* Whether these can be a ClientHello with all its random bytes. */
 static inline bool tls_is_hello(const uint8_t *bytes, size_t n)
 {
-	/* Record type 22, version 3.x, ..., handshake type 1 (RFC 8446 4 and 5.1). */
-	return n >= 43 && bytes[0] == 0x16 && bytes[1] == 0x03 && bytes[5] == 0x01;
+	/* Record type 22, version 3.x, ... (RFC 8446 5.1). */
+	return n > TLS_RECORD_HEAD && bytes[0] == 0x16 && bytes[1] == 0x03 &&
+	       tls_is_rest_of_hello(bytes + TLS_RECORD_HEAD, n - TLS_RECORD_HEAD);
 }
 
 #pragma GCC visibility pop

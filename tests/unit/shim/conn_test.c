@@ -414,6 +414,49 @@ static void test_memory_bios_are_told_apart_by_their_hellos(void **state)
 	assert_int_equal(tls_conn(&library, one).generation, 0);
 }
 
+static int fake_is_server(const void *ssl)
+{
+	return (int)(intptr_t)((void *const *)ssl)[2];
+}
+
+static size_t fake_random(const void *ssl, unsigned char *out, size_t n)
+{
+	memset(out, (int)(intptr_t)((void *const *)ssl)[3], n);
+	return n;
+}
+
+/* haproxy's BIO is its own, and reads a record's head before the rest of it. */
+static void test_a_tls_object_on_a_bio_of_the_programs_own_knows_the_hello(void **state)
+{
+	(void)state;
+	static const struct openssl own_bio = {.SSL_get_rbio = fake_rbio,
+					       .SSL_get_fd = fake_fd,
+					       .SSL_is_server = fake_is_server,
+					       .SSL_get_client_random = fake_random};
+	char bio;
+	void *no_fd = (void *)(intptr_t)-1, *yes = (void *)1;
+	void *one[] = {&bio, no_fd, yes, (void *)1}, *two[] = {&bio, no_fd, yes, (void *)2};
+	void *client[] = {&bio, no_fd, NULL, (void *)1}, *early[] = {&bio, no_fd, yes, NULL};
+	for (int fd = 5; fd < 8; fd++) {
+		/* The last one's client says what no client says by chance. */
+		struct iovec head = {(void *)(uintptr_t)hello((uint8_t)((fd - 4) % 3)), 5};
+		struct iovec rest = {(uint8_t *)head.iov_base + 5, 59};
+		conn_accepted(fd);
+		stream_after_read(stream_before_read(fd), &head, 5, true, 0);
+		stream_after_read(stream_before_read(fd), &rest, 59, true, 0);
+		writes(fd, "\x16\x03\x03 server hello");
+	}
+	assert_int_equal(tls_conn(&own_bio, two).home, 6);
+	assert_int_equal(tls_conn(&own_bio, one).home, 5);
+	assert_int_equal(tls_conn(&own_bio, client).generation, 0);
+	assert_int_equal(tls_conn(&own_bio, early).generation, 0);
+	/* A second hello in the middle of the handshake is another object's. */
+	reads_hello(6, 9);
+	two[3] = (void *)9;
+	tls_forget(two);
+	assert_int_equal(tls_conn(&own_bio, two).generation, 0);
+}
+
 static void test_a_tls_object_on_a_socket_says_which(void **state)
 {
 	(void)state;
@@ -704,6 +747,7 @@ int main(void)
 		TEST(test_ciphertext_that_goes_on_is_told_while_it_does),
 		TEST(test_a_handshake_alone_is_no_ciphertext_that_was_missed),
 		TEST(test_memory_bios_are_told_apart_by_their_hellos),
+		TEST(test_a_tls_object_on_a_bio_of_the_programs_own_knows_the_hello),
 		TEST(test_a_tls_object_on_a_socket_says_which),
 		TEST(test_plain_text_that_is_not_http_is_left_alone),
 		TEST(test_more_tls_objects_than_places_are_nobodys),
