@@ -23,8 +23,7 @@ class Runtime:
         return harness.Server(self.name, self.command(str(port), str(book)), port, "scripted", True)
 
     def plan(self, n: int, seed: int) -> list[load.Call]:
-        plan = load.scripted_plan(n, seed)
-        return [c for c in plan if self.sees_departures or c.leave_after != 0]
+        return load.scripted_plan(n, seed, leaves_early=self.sees_departures)
 
 
 def answer(outcome: load.Outcome) -> object:

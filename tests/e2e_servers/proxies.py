@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
+import load
 from client import Tls
 
 # A stream is handed on event by event, as everybody configures it who puts it in front of such a server.
@@ -39,6 +40,33 @@ http {{
 }}
 """
 
+HAPROXY = """
+global
+    maxconn 512
+defaults
+    mode http
+    option http-no-delay
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend clients
+    bind 127.0.0.1:{port}{ssl}
+    default_backend engine
+backend engine
+    server engine 127.0.0.1:{to}
+"""
+
+LIGHTTPD = """
+server.modules = ("mod_proxy")
+server.document-root = "{home}"
+server.errorlog = "{home}/error.log"
+server.upload-dirs = ("{home}")
+server.bind = "127.0.0.1"
+server.port = {port}
+server.stream-response-body = 2
+proxy.server = ("" => (("host" => "127.0.0.1", "port" => {to})))
+"""
+
 
 @dataclass(frozen=True)
 class Proxy:
@@ -48,6 +76,15 @@ class Proxy:
     tls: bool = False
     ssl: str = ""  # what the configuration adds where TLS is spoken
     user: str = "root"
+    # haproxy waits for the answer all the same, and sends it (or answers 400 itself, with abortonclose); so
+    # does lighttpd.
+    sees_departures: bool = True
+    # lighttpd makes a whole response of a broken one that was short enough to be held back.
+    hands_on_breaks: bool = True
+
+    def plan(self, n: int, seed: int) -> list[load.Call]:
+        plan = load.scripted_plan(n, seed, leaves_early=self.sees_departures)
+        return [c for c in plan if self.hands_on_breaks or c.error != "truncated"]
 
     def missing(self) -> str:
         program = self.command("")[0]
@@ -69,4 +106,21 @@ def nginx(name: str, **more: object) -> Proxy:
     return Proxy(name, NGINX, lambda path: ["/usr/sbin/nginx", "-c", path, "-e", "stderr"], ssl=" ssl", **more)
 
 
-PROXIES = [nginx("nginx"), nginx("nginx-tls", tls=True)]
+def haproxy(name: str, **more: object) -> Proxy:
+    ssl = " ssl crt {home}/both.pem"
+    return Proxy(name, HAPROXY, lambda path: ["/usr/sbin/haproxy", "-db", "-f", path], ssl=ssl, sees_departures=False, **more)
+
+
+PROXIES = [
+    nginx("nginx"),
+    nginx("nginx-tls", tls=True),
+    haproxy("haproxy"),
+    haproxy("haproxy-tls", tls=True),
+    Proxy(
+        "lighttpd",
+        LIGHTTPD,
+        lambda path: ["/usr/sbin/lighttpd", "-D", "-f", path],
+        sees_departures=False,
+        hands_on_breaks=False,
+    ),
+]

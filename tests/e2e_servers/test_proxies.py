@@ -21,16 +21,26 @@ def test_numbers_are_the_clients(
     engine = harness.uvicorn("uvloop", "httptools", "--timeout-keep-alive", "60")
     watch(engine).start(harness.not_at_all, receiver.endpoint)
     server = proxy.server(tmp_path, engine.address)
-    # lighttpd adds a header to a GET's response, or not, by how the pieces of it come in.
-    plan = [c for c in load.scripted_plan(150, seed=19) if c.method == "POST"]
+    plan = proxy.plan(150, seed=19)
     plain = watch(server).start(harness.not_at_all, receiver.endpoint)
     expected = load.run(server.address, plan)
+    wait_until_idle(server)
     status = plain.stop()
 
     run = watch(server).start(harness.preloaded, receiver.endpoint)
     outcomes = load.run(server.address, plan)
     wait_until_idle(server)
     assert run.stop() == status
-    assert [answer(o) for o in outcomes] == [answer(o) for o in expected]
+    assert [handed_on(o) for o in outcomes] == [handed_on(o) for o in expected]
     assert run.output.read_text() == plain.output.read_text()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
+
+
+def handed_on(outcome: load.Outcome) -> object:
+    """What a client compares. How a response is framed, and so whether parts of it can be asked for, lighttpd
+    decides by how much of it has come in when it begins to answer."""
+    compared = answer(outcome)
+    if isinstance(compared, tuple):
+        for name in ("transfer-encoding", "accept-ranges"):
+            compared[1].pop(name, None)
+    return compared

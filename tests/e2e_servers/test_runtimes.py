@@ -30,6 +30,7 @@ def test_numbers_are_the_clients(
     playbook.write(book, plan)
     plain = watch(runtime.server(book)).start(harness.not_at_all, receiver.endpoint)
     expected = load.run(plain.server.address, plan)
+    players.wait_until_idle(plain.server)
     status = plain.stop()
 
     run = watch(runtime.server(book)).start(harness.preloaded, receiver.endpoint)
