@@ -275,7 +275,7 @@ static bool is_elsewhere(void *user, uint64_t inode)
 	return false;
 }
 
-/* One process a turn, so that the rings of the others do not wait for many. */
+/* A piece a turn, so that the rings do not wait. */
 static void look_at_one(struct loop *l, uint64_t now_ns)
 {
 	uint64_t period_ns = (uint64_t)l->config->interval_ms * MS_NS;

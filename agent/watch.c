@@ -35,6 +35,7 @@ struct watch {
 	struct flow *flow;
 	struct unseen *unseen;
 	uint64_t next_look_ns;
+	bool looking;		   /* a look is under way */
 	uint64_t controls_at_look; /* dropped ones, all lanes; UINT64_MAX: there was none yet */
 	struct server *server;
 	struct metrics *metrics;
@@ -303,11 +304,11 @@ static bool is_up_to_date(const struct watch *w)
 bool watch_look(struct watch *w, uint64_t now_ns, uint64_t period_ns,
 		bool (*elsewhere)(void *user, uint64_t inode), void *user)
 {
-	if (now_ns < w->next_look_ns)
+	if (w->ended || !liveness_is_visible(&w->process) || !is_up_to_date(w) ||
+	    (!w->looking && now_ns < w->next_look_ns))
 		return false;
-	w->next_look_ns = now_ns + period_ns;
-	if (w->ended || !liveness_is_visible(&w->process) || !is_up_to_date(w))
-		return true;
+	if (!w->looking)
+		w->next_look_ns = now_ns + period_ns;
 	uint64_t controls = 0;
 	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++)
 		controls += ring_reader_loss(w->ring, n).controls;
@@ -317,7 +318,9 @@ bool watch_look(struct watch *w, uint64_t now_ns, uint64_t period_ns,
 		.elsewhere = elsewhere,
 		.user = user,
 	};
-	if (unseen_look(w->unseen, &w->process, &known) == 0) {
+	int more = unseen_look(w->unseen, &w->process, &known);
+	w->looking = more == 1;
+	if (more == 0) {
 		w->controls_at_look = controls;
 		flow_forget_unread(w->flow);
 	}

@@ -26,8 +26,8 @@ int watch_pidfd(const struct watch *w);
  * 0 = there was nothing to read. */
 unsigned watch_drain(struct watch *w);
 
-/* Looks for connections that the kernel knows and the ring does not, at most once in `period_ns`; false
- * if it is not yet time. Right after a drain. `elsewhere` tells whether another watch has a socket. */
+/* Looks for connections that the kernel knows and the ring does not, at most once in `period_ns`, a piece
+ * at each call; false if there was nothing to do. Right after a drain. `elsewhere` tells whether another watch has a socket. */
 bool watch_look(struct watch *w, uint64_t now_ns, uint64_t period_ns,
 		bool (*elsewhere)(void *user, uint64_t inode), void *user);
 /* Whether it is one that its ring told of, or that it counted. */

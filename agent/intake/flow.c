@@ -15,11 +15,15 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+/* A look that was under way when the connection ended, and a whole one. */
+#define UNREAD_LOOKS 2
+
 struct connection {
 	uint32_t generation; /* the newest that was seen; 0 = none */
 	bool open;
-	bool counted;	      /* by kind, in the stats */
-	bool unread;	      /* it ended for us, and may be open: it cannot be read */
+	bool counted; /* by kind, in the stats */
+	/* Looks for which it is known still: it ended for us, cannot be read, and may be open. */
+	uint8_t unread;
 	void *conn;	      /* the sink's; NULL = not followed */
 	uint64_t expected[2]; /* offset of the next byte, by direction */
 	uint64_t inode;	      /* of its socket; 0 = nobody looked */
@@ -153,7 +157,7 @@ static void give_up(struct flow *f, struct connection *c, const struct ring_reco
 	else if (!c->counted)
 		f->stats.opaque++;
 	end_connection(f, c, FLOW_LOST, rec->time_ns);
-	c->unread = true;
+	c->unread = UNREAD_LOOKS;
 }
 
 /* The connection that a record is about, or NULL: it is nobody's. */
@@ -232,8 +236,10 @@ enum flow_knowledge flow_knows(struct flow *f, uint32_t fd, uint64_t inode)
 
 void flow_forget_unread(struct flow *f)
 {
-	for (uint32_t fd = 0; fd < f->room; fd++)
-		f->at[fd].unread = false;
+	for (uint32_t fd = 0; fd < f->room; fd++) {
+		if (f->at[fd].unread)
+			f->at[fd].unread--;
+	}
 }
 
 struct flow_stats flow_stats(const struct flow *f)

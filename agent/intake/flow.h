@@ -63,9 +63,9 @@ void flow_check(struct flow *f, uint32_t lane, uint32_t lanes,
 
 /*
  * Whether a socket, named by its inode and found at a descriptor of the process, is a connection that
- * records told of: it is open, or it was found unreadable since flow_forget_unread and nothing more is
- * told of it. An open one keeps the first socket that is found at its descriptor; another one there
- * came after the program had moved it to a duplicate.
+ * records told of. FLOW_OPEN: it keeps the first socket that is found at its descriptor; another one there
+ * came after the program had moved it to a duplicate. FLOW_UNREAD: it cannot be read, and nothing more is
+ * told of it; forgotten at the second call of flow_forget_unread, which follows each look.
  */
 enum flow_knowledge { FLOW_NOT_TOLD, FLOW_OPEN, FLOW_UNREAD };
 enum flow_knowledge flow_knows(struct flow *f, uint32_t fd, uint64_t inode);

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* What a piece is, so that the rings do not wait: some milliseconds where /proc is slow. */
+#define DESCRIPTORS_A_PIECE 256u
+#define TABLE_BYTES_A_PIECE (32u * 1024)
+
 /* ---- descriptors -------------------------------------------------------------------------------- */
 
 static int put(struct sockets *s, struct sockets_entry entry)
@@ -43,7 +47,7 @@ static int look_at(struct sockets *s, int dir_fd, const char *name)
 	unsigned long fd = strtoul(name, NULL, 10);
 	if (*end != ']' || !inode || fd > UINT32_MAX)
 		return 0;
-	return put(s, (struct sockets_entry){inode, (uint32_t)fd});
+	return put(s, (struct sockets_entry){.inode = inode, .fd = (uint32_t)fd});
 }
 
 static int by_inode(const void *a, const void *b)
@@ -54,32 +58,39 @@ static int by_inode(const void *a, const void *b)
 	return x->fd < y->fd ? -1 : x->fd > y->fd;
 }
 
-int sockets_read(struct sockets *s, uint32_t pid)
+int sockets_open(struct sockets *s, uint32_t pid)
 {
 	char path[32];
 	*s = (struct sockets){0};
 	snprintf(path, sizeof(path), "/proc/%u/fd", pid);
-	DIR *dir = opendir(path);
-	if (!dir)
-		return -errno;
-	struct dirent *entry;
-	size_t descriptors = 0;
+	s->dir = opendir(path);
+	return s->dir ? 0 : -errno;
+}
+
+int sockets_read(struct sockets *s)
+{
 	int err = 0;
-	while (!err && (entry = readdir(dir))) {
+	for (unsigned n = 0; n < DESCRIPTORS_A_PIECE; n++) {
+		struct dirent *entry = readdir(s->dir);
+		if (!entry) {
+			if (s->count)
+				qsort(s->at, s->count, sizeof(*s->at), by_inode);
+			return 0;
+		}
 		if (entry->d_name[0] == '.')
 			continue;
-		err = ++descriptors > LIMIT_LOOK_DESCRIPTORS
-			      ? -E2BIG
-			      : look_at(s, dirfd(dir), entry->d_name);
+		if (++s->descriptors > LIMIT_LOOK_DESCRIPTORS)
+			return -E2BIG;
+		if ((err = look_at(s, dirfd(s->dir), entry->d_name)) != 0)
+			return err;
 	}
-	closedir(dir);
-	if (!err && s->count)
-		qsort(s->at, s->count, sizeof(*s->at), by_inode);
-	return err;
+	return 1;
 }
 
 void sockets_release(struct sockets *s)
 {
+	if (s->dir)
+		closedir(s->dir);
 	free(s->at);
 	*s = (struct sockets){0};
 }
@@ -88,13 +99,21 @@ void sockets_release(struct sockets *s)
 
 #define PORTS 65536u
 
-struct search {
+static const char *const tables[] = {"tcp", "tcp6"};
+#define TABLES (sizeof(tables) / sizeof(tables[0]))
+
+struct inbound {
 	const struct sockets *own;
+	uint32_t pid;
 	const uint64_t *inodes;
 	size_t count;
+	size_t table;		/* the one that is read */
+	struct tcp_table input; /* its file; -1 = not opened yet */
 	bool listening[PORTS];
-	uint16_t *port; /* of the inode's connection */
-	bool *established;
+	struct {
+		uint16_t port;
+		bool established;
+	} of[]; /* by inode */
 };
 
 static int compare_inodes(const void *a, const void *b)
@@ -118,7 +137,7 @@ static bool is_own(const struct sockets *s, uint64_t inode)
 
 static void take_row(void *user, const struct tcp_table_row *row)
 {
-	struct search *q = user;
+	struct inbound *q = user;
 	if (!row->inode)
 		return;
 	if (row->state == TCP_TABLE_LISTEN && is_own(q->own, row->inode))
@@ -129,53 +148,62 @@ static void take_row(void *user, const struct tcp_table_row *row)
 		bsearch(&row->inode, q->inodes, q->count, sizeof(*q->inodes), compare_inodes);
 	if (!found)
 		return;
-	q->established[found - q->inodes] = true;
-	q->port[found - q->inodes] = row->local_port;
+	q->of[found - q->inodes].established = true;
+	q->of[found - q->inodes].port = row->local_port;
 }
 
-static int take_table(struct search *q, uint32_t pid, const char *name)
+struct inbound *inbound_new(const struct sockets *s, uint32_t pid, const uint64_t *inodes,
+			    size_t count)
+{
+	struct inbound *q = calloc(1, sizeof(*q) + count * sizeof(q->of[0]));
+	if (!q)
+		return NULL;
+	q->own = s;
+	q->pid = pid;
+	q->inodes = inodes;
+	q->count = count;
+	q->input.fd = -1;
+	return q;
+}
+
+void inbound_free(struct inbound *q)
+{
+	if (q && q->input.fd >= 0)
+		close(q->input.fd);
+	free(q);
+}
+
+static int open_table(struct inbound *q)
 {
 	char path[48];
-	snprintf(path, sizeof(path), "/proc/%u/net/%s", pid, name);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int err = tcp_table_read(fd, LIMIT_LOOK_TABLE_BYTES, take_row, q);
-	close(fd);
-	return err;
+	snprintf(path, sizeof(path), "/proc/%u/net/%s", q->pid, tables[q->table]);
+	q->input = (struct tcp_table){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+	return q->input.fd >= 0 ? 1 : -errno;
 }
 
-static int search(struct search *q, uint32_t pid, bool *inbound)
+/* 1: there is one more. */
+static int next_table(struct inbound *q)
 {
-	int err = take_table(q, pid, "tcp");
-	if (err)
-		return err;
-	err = take_table(q, pid, "tcp6");
-	if (err && err != -ENOENT) /* a kernel without IPv6 */
-		return err;
-	for (size_t i = 0; i < q->count; i++) {
-		if (q->established[i] && q->listening[q->port[i]])
-			inbound[i] = true;
-	}
-	return 0;
+	if (q->input.fd >= 0)
+		close(q->input.fd);
+	q->input.fd = -1;
+	return ++q->table < TABLES;
 }
 
-int sockets_find_inbound(const struct sockets *s, uint32_t pid, const uint64_t *inodes,
-			 size_t count, bool *inbound)
+int inbound_read(struct inbound *q)
 {
-	struct search *q = calloc(1, sizeof(*q));
-	int err = -ENOMEM;
-	if (q) {
-		q->own = s;
-		q->inodes = inodes;
-		q->count = count;
-		q->port = calloc(count, sizeof(*q->port));
-		q->established = calloc(count, sizeof(*q->established));
-		if (q->port && q->established)
-			err = search(q, pid, inbound);
-		free(q->port);
-		free(q->established);
+	if (q->input.fd < 0) {
+		int err = open_table(q);
+		bool no_ipv6 = err == -ENOENT && q->table > 0; /* a kernel without it */
+		return no_ipv6 ? next_table(q) : err;
 	}
-	free(q);
-	return err;
+	int more = tcp_table_read(&q->input, TABLE_BYTES_A_PIECE, take_row, q);
+	if (q->input.bytes > LIMIT_LOOK_TABLE_BYTES)
+		return -E2BIG;
+	return more ? more : next_table(q);
+}
+
+bool inbound_is(const struct inbound *q, size_t n)
+{
+	return q->of[n].established && q->listening[q->of[n].port];
 }

@@ -11,8 +11,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define FIELDS_BETWEEN 5     /* from the state to the inode */
-#define CHUNK_BYTES    16384 /* a longer line is none */
+#define FIELDS_BETWEEN 5 /* from the state to the inode */
 
 /* The next word of a line; empty at its end. */
 static struct span word(struct span *line)
@@ -80,11 +79,11 @@ bool tcp_table_row(struct span line, struct tcp_table_row *row)
 	return true;
 }
 
-/* The whole lines of a chunk; moves what is left, the beginning of a line, to its front. */
-static size_t take_lines(uint8_t *chunk, size_t len,
-			 void (*found)(void *user, const struct tcp_table_row *row), void *user)
+/* The whole lines of the chunk's first `len` bytes; what is left begins the next one. */
+static void take_lines(struct tcp_table *t, size_t len,
+		       void (*found)(void *user, const struct tcp_table_row *row), void *user)
 {
-	struct span rest = span_of(chunk, len);
+	struct span rest = span_of(t->chunk, len);
 	const uint8_t *end;
 	while (rest.len && (end = memchr(rest.at, '\n', rest.len))) {
 		struct tcp_table_row row;
@@ -92,23 +91,20 @@ static size_t take_lines(uint8_t *chunk, size_t len,
 			found(user, &row);
 		span_skip(&rest, 1);
 	}
-	if (rest.len == CHUNK_BYTES)
-		return 0;
-	memmove(chunk, rest.at, rest.len);
-	return rest.len;
+	t->kept = rest.len == sizeof(t->chunk) ? 0 : rest.len;
+	memmove(t->chunk, rest.at, t->kept);
 }
 
-int tcp_table_read(int fd, size_t most, void (*found)(void *user, const struct tcp_table_row *row),
-		   void *user)
+int tcp_table_read(struct tcp_table *t, size_t piece,
+		   void (*found)(void *user, const struct tcp_table_row *row), void *user)
 {
-	uint8_t chunk[CHUNK_BYTES];
-	size_t kept = 0, total = 0;
-	ssize_t n;
-	while ((n = read(fd, chunk + kept, sizeof(chunk) - kept)) > 0) {
-		total += (size_t)n;
-		if (total > most)
-			return -E2BIG;
-		kept = take_lines(chunk, kept + (size_t)n, found, user);
+	for (size_t got = 0; got < piece;) {
+		ssize_t n = read(t->fd, t->chunk + t->kept, sizeof(t->chunk) - t->kept);
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		got += (size_t)n;
+		t->bytes += (size_t)n;
+		take_lines(t, t->kept + (size_t)n, found, user);
 	}
-	return n < 0 ? -errno : 0;
+	return 1;
 }

@@ -17,8 +17,18 @@ struct tcp_table_row {
 /* False if it is no such line: the heading, one that is cut, anything else. `line` without its newline. */
 bool tcp_table_row(struct span line, struct tcp_table_row *row);
 
-/* Reads all lines of an open table. 0 or -errno, -E2BIG: it is longer than `most` bytes. */
-int tcp_table_read(int fd, size_t most, void (*found)(void *user, const struct tcp_table_row *row),
-		   void *user);
+#define TCP_TABLE_CHUNK_BYTES 16384 /* a longer line is none */
+
+struct tcp_table {
+	int fd;
+	size_t bytes; /* read so far */
+	size_t kept;  /* of a line that is not whole yet */
+	uint8_t chunk[TCP_TABLE_CHUNK_BYTES];
+};
+
+/* Reads lines of an open table, at least `piece` bytes unless it ends. 1: there may be more; 0: that was
+ * all; -errno. */
+int tcp_table_read(struct tcp_table *t, size_t piece,
+		   void (*found)(void *user, const struct tcp_table_row *row), void *user);
 
 #endif

@@ -27,6 +27,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define ASKED 0x100u /* in a socket's note, beside what the flow knew */
+
 enum state { NEW, OPEN, TOLD, OTHER, WAITS, COUNTED };
 
 struct socket {
@@ -34,10 +36,21 @@ struct socket {
 	enum state state;
 };
 
+/* A look that is under way: descriptors are read, then, where it is needed, the kernel's tables. */
+struct look {
+	bool open;
+	struct sockets found;
+	struct socket *now; /* room for all of them; NULL: descriptors are still read */
+	size_t count;
+	uint64_t *fresh; /* those of them that are new */
+	struct inbound *inbound;
+};
+
 struct unseen {
 	struct socket *last; /* of the last look, by inode */
 	size_t count;
 	struct unseen_total total;
+	struct look look;
 };
 
 struct unseen *unseen_new(void)
@@ -45,10 +58,20 @@ struct unseen *unseen_new(void)
 	return calloc(1, sizeof(struct unseen));
 }
 
+static void end_look(struct unseen *u)
+{
+	inbound_free(u->look.inbound);
+	free(u->look.fresh);
+	free(u->look.now);
+	sockets_release(&u->look.found);
+	u->look = (struct look){0};
+}
+
 void unseen_free(struct unseen *u)
 {
 	if (!u)
 		return;
+	end_look(u);
 	free(u->last);
 	free(u);
 }
@@ -80,13 +103,6 @@ struct unseen_total unseen_total(const struct unseen *u)
 
 /* ---- a look ------------------------------------------------------------------------------------- */
 
-struct look {
-	struct sockets found;
-	struct socket *now; /* room for all of them */
-	size_t count;
-	uint64_t found_open; /* connections of the flow whose sockets are known */
-};
-
 static enum state next_state(const struct unseen *u, const struct unseen_known *known,
 			     uint64_t inode, enum flow_knowledge flow)
 {
@@ -100,7 +116,21 @@ static enum state next_state(const struct unseen *u, const struct unseen_known *
 	return was == WAITS && known->elsewhere(known->user, inode) ? TOLD : was;
 }
 
-/* The states after this look, but for what has to be asked or counted. */
+/* A connection is asked for while its descriptor is fresh: later on it may be another's. */
+static int read_descriptors(struct look *l, const struct unseen_known *known)
+{
+	size_t before = l->found.count;
+	/* The last piece comes sorted: those that were asked for keep their notes. */
+	int more = sockets_read(&l->found);
+	for (size_t i = more == 1 ? before : 0; more >= 0 && i < l->found.count; i++) {
+		struct sockets_entry *e = &l->found.at[i];
+		if (!e->note)
+			e->note = ASKED | flow_knows(known->flow, e->fd, e->inode);
+	}
+	return more;
+}
+
+/* The states after this look, but for what has to be found out or counted. */
 static void take_states(struct look *l, const struct unseen *u, const struct unseen_known *known)
 {
 	const struct sockets_entry *e = l->found.at, *end = e + l->found.count;
@@ -109,48 +139,56 @@ static void take_states(struct look *l, const struct unseen *u, const struct uns
 		enum flow_knowledge flow = FLOW_NOT_TOLD;
 		bool watchable = false;
 		for (; e < end && e->inode == inode; e++) {
-			enum flow_knowledge k = flow_knows(known->flow, e->fd, inode);
+			enum flow_knowledge k = (enum flow_knowledge)(e->note & ~ASKED);
 			if (flow != FLOW_OPEN && k != FLOW_NOT_TOLD)
 				flow = k;
 			watchable |= e->fd < FLOW_FDS_MAX; /* else it is counted as unwatched */
 		}
 		enum state state = watchable ? next_state(u, known, inode, flow) : OTHER;
-		l->found_open += state == OPEN;
 		l->now[l->count++] = (struct socket){inode, state};
 	}
 }
 
-/* What is new: inbound connections wait, all else is of no interest. */
-static int sort_out_new(struct look *l, const struct process *p)
+/* All descriptors are read. 1: tables have to be. */
+static int begin_states(struct look *l, const struct unseen *u, const struct process *p,
+			const struct unseen_known *known)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < l->count; i++)
-		n += l->now[i].state == NEW;
+	size_t room = l->found.count, n = 0;
+	l->now = calloc(room + 1, sizeof(*l->now));
+	l->fresh = calloc(room + 1, sizeof(*l->fresh));
+	if (!l->now || !l->fresh)
+		return -ENOMEM;
+	take_states(l, u, known);
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->now[i].state == NEW)
+			l->fresh[n++] = l->now[i].inode;
+	}
 	if (!n)
 		return 0;
-	uint64_t *inodes = calloc(n, sizeof(*inodes));
-	bool *inbound = calloc(n, sizeof(*inbound));
-	int err = -ENOMEM;
-	if (inodes && inbound) {
-		size_t k = 0;
-		for (size_t i = 0; i < l->count; i++) {
-			if (l->now[i].state == NEW)
-				inodes[k++] = l->now[i].inode;
-		}
-		err = sockets_find_inbound(&l->found, p->pid, inodes, n, inbound);
-	}
-	for (size_t i = 0, k = 0; !err && i < l->count; i++) {
+	l->inbound = inbound_new(&l->found, p->pid, l->fresh, n);
+	return l->inbound ? 1 : -ENOMEM;
+}
+
+/* What is new: inbound connections wait, all else is of no interest. */
+static void sort_out_new(struct look *l)
+{
+	for (size_t i = 0, k = 0; i < l->count; i++) {
 		if (l->now[i].state == NEW)
-			l->now[i].state = inbound[k++] ? WAITS : OTHER;
+			l->now[i].state = inbound_is(l->inbound, k++) ? WAITS : OTHER;
 	}
-	free(inodes);
-	free(inbound);
-	return err;
+}
+
+static uint64_t count_open(const struct look *l)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < l->count; i++)
+		n += l->now[i].state == OPEN;
+	return n;
 }
 
 static void count(struct look *l, struct unseen *u, uint64_t live)
 {
-	uint64_t elsewhere = live > l->found_open ? live - l->found_open : 0;
+	uint64_t open = count_open(l), elsewhere = live > open ? live - open : 0;
 	for (size_t i = 0; i < l->count; i++) {
 		if (l->now[i].state != WAITS || state_at_last_look(u, l->now[i].inode) != WAITS)
 			continue;
@@ -166,27 +204,39 @@ static void count(struct look *l, struct unseen *u, uint64_t live)
 	}
 }
 
+static int next_piece(struct unseen *u, const struct process *p, const struct unseen_known *known)
+{
+	struct look *l = &u->look;
+	int more;
+	if (!l->open) {
+		more = sockets_open(&l->found, p->pid);
+		l->open = more == 0;
+		return l->open ? 1 : more;
+	}
+	if (l->inbound)
+		return inbound_read(l->inbound);
+	more = read_descriptors(l, known);
+	return more ? more : begin_states(l, u, p, known);
+}
+
 int unseen_look(struct unseen *u, const struct process *p, const struct unseen_known *known)
 {
-	struct look l = {0};
-	int err = sockets_read(&l.found, p->pid);
-	if (!err && l.found.count && !(l.now = calloc(l.found.count, sizeof(*l.now))))
-		err = -ENOMEM;
-	if (!err) {
-		take_states(&l, u, known);
-		err = sort_out_new(&l, p);
-	}
+	struct look *l = &u->look;
+	int more = next_piece(u, p, known);
+	if (more == 1)
+		return 1;
 	/* Only now is it certain that all this was read of that process. */
-	if (!err && !liveness_of(p))
-		err = -ESRCH;
-	if (!err) {
-		count(&l, u, flow_stats(known->flow).live);
+	if (!more && !liveness_of(p))
+		more = -ESRCH;
+	if (!more) {
+		if (l->inbound)
+			sort_out_new(l);
+		count(l, u, flow_stats(known->flow).live);
 		free(u->last);
-		u->last = l.now;
-		u->count = l.count;
-		l.now = NULL;
+		u->last = l->now;
+		u->count = l->count;
+		l->now = NULL;
 	}
-	free(l.now);
-	sockets_release(&l.found);
-	return err;
+	end_look(u);
+	return more;
 }

@@ -25,8 +25,11 @@ struct unseen_known {
 	void *user;
 };
 
-/* Looks at the process, which is of our PID namespace. A look that fails (it ended, its /proc is not
- * ours to read, it has too many descriptors) changes nothing. 0 or -errno. */
+/*
+ * A look at the process, which is of our PID namespace, a piece at a time, each of them right after what
+ * the ring holds was taken into the flow. 1: there is more of it; 0: it is done; -errno: it failed (the
+ * process ended, its /proc is not ours to read, it has too many descriptors) and changed nothing.
+ */
 int unseen_look(struct unseen *u, const struct process *p, const struct unseen_known *known);
 
 /* Whether the last look found that socket, and it is one that was told of or counted. */

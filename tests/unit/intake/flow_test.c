@@ -370,6 +370,8 @@ static void test_what_is_known_of_a_descriptor(void **state)
 	put_info(WIRE_OPAQUE, 7, 1, 0, WIRE_OPAQUE_OTHER);
 	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_UNREAD);
 	flow_forget_unread(fx.flow);
+	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_UNREAD);
+	flow_forget_unread(fx.flow);
 	assert_int_equal(flow_knows(fx.flow, 7, 100), FLOW_NOT_TOLD);
 }
 

@@ -34,7 +34,8 @@ static void *on_opened(void *user)
 
 static void make_flow(void)
 {
-	const struct flow_sink sink = {.opened = on_opened};
+	const struct flow_sink sink = {.opened =
+					       on_opened}; /* not followed: nothing more is told */
 	fx.flow = flow_new(&sink);
 }
 
@@ -107,7 +108,9 @@ static bool is_elsewhere(void *user, uint64_t inode)
 static int look(void)
 {
 	const struct unseen_known known = {fx.flow, fx.complete, is_elsewhere, &fx};
-	int err = unseen_look(fx.unseen, &fx.process, &known);
+	int err;
+	while ((err = unseen_look(fx.unseen, &fx.process, &known)) == 1)
+		;
 	if (!err)
 		flow_forget_unread(fx.flow);
 	return err;
@@ -169,6 +172,19 @@ static void test_what_the_ring_told_of_is_not_counted(void **state)
 	assert_int_equal(connect(client, (struct sockaddr *)&a, len), 0);
 	assert_int_equal(accept(fx.listener, NULL, NULL), encrypted.server);
 	looks(3, 1);
+}
+
+/* It is accepted and found unreadable while a look goes on that had read its descriptor before. */
+static void test_what_comes_and_goes_during_a_look(void **state)
+{
+	(void)state;
+	const struct unseen_known known = {fx.flow, true, is_elsewhere, &fx};
+	struct pair p = connected_to(fx.listener);
+	assert_int_equal(unseen_look(fx.unseen, &fx.process, &known), 1);
+	assert_int_equal(unseen_look(fx.unseen, &fx.process, &known), 1);
+	told(WIRE_OPEN, p.server, 1);
+	told(WIRE_OPAQUE, p.server, 1);
+	looks(3, 0);
 }
 
 static void test_outbound_and_waiting_ones_are_not_counted(void **state)
@@ -318,16 +334,22 @@ static void test_a_process_with_an_io_uring(void **state)
 	assert_int_equal(unseen_total(fx.unseen).not_seen, 1);
 }
 
-/* More than one chunk of the kernel's table. */
+/* More than one piece of the kernel's lists, and descriptors in another order than inodes. */
 static void test_many(void **state)
 {
 	(void)state;
 	enum { MANY = 400 };
-	for (unsigned i = 0; i < MANY; i++) {
+	for (int i = 0; i < MANY; i++) {
 		struct pair p = connected_to(fx.listener);
+		int server = fcntl(p.server, F_DUPFD, 3000 - i);
+		assert_int_equal(server, 3000 - i);
+		close(p.server);
 		if (i % 2)
-			told(WIRE_OPEN, p.server, 1);
+			told(WIRE_OPEN, server, 1);
 	}
+	looks(3, MANY / 2);
+	/* None of them was taken for another. */
+	flow_end(fx.flow, FLOW_CLOSED, 1);
 	looks(3, MANY / 2);
 }
 
@@ -337,6 +359,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_connection_counts_at_the_second_look_and_once),
 		TEST(test_what_the_ring_told_of_is_not_counted),
+		TEST(test_what_comes_and_goes_during_a_look),
 		TEST(test_outbound_and_waiting_ones_are_not_counted),
 		TEST(test_the_other_family),
 		TEST(test_records_that_may_be_missing_are_nobodys_fault),
