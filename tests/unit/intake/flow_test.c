@@ -425,6 +425,20 @@ static void test_numbers_that_cannot_be(void **state)
 	       "1:out-gap(?) 1:closed ");
 }
 
+/* A server whose limit is raised: each descriptor of the shim's table has its connection. */
+static void test_descriptors_above_65535(void **state)
+{
+	(void)state;
+	static const uint32_t fds[] = {4464, 65535, 65536, 70000, (1u << 20) - 1};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		put(WIRE_OPEN, fds[i], 1, 0, "");
+	expect("1:open 2:open 3:open 4:open 5:open ");
+	put(WIRE_IN, 70000, 1, 0, "x"); /* 70,000 is 4,464 in 16 bits */
+	put(WIRE_CLOSE, (1u << 20) - 1, 1, 0, "");
+	expect("4:in(x) 5:closed ");
+	assert_int_equal(flow_stats(fx.flow).live, 4);
+}
+
 static void test_what_is_open_is_lost_when_the_flow_goes(void **state)
 {
 	(void)state;
@@ -456,6 +470,7 @@ int main(void)
 		TEST(test_a_check_looks_at_the_open_ones_of_its_lane),
 		TEST(test_a_connection_that_is_not_followed_is_counted),
 		TEST(test_numbers_that_cannot_be),
+		TEST(test_descriptors_above_65535),
 		TEST(test_what_is_open_is_lost_when_the_flow_goes),
 	};
 	return cmocka_run_group_tests_name("intake/flow", tests, NULL, NULL);
