@@ -46,25 +46,54 @@ static bool read_name(const char *name, struct process *p)
 	return end > 0 && name[end] == '\0' && p->pid > 0;
 }
 
-void rings_count(const char *directory, struct rings *r)
+static void each_ring(const char *directory, void (*take)(const struct process *p, void *user),
+		      void *user)
 {
 	static struct process p;
-	memset(r, 0, sizeof(*r));
 	DIR *d = opendir(directory);
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
-		if (!read_name(e->d_name, &p) ||
-		    !read_pid_namespace(dirfd(d), e->d_name, &p.pid_ns))
-			continue;
-		if (!liveness_is_visible(&p))
-			r->foreign++;
-		else if (liveness_of(&p))
-			r->living++;
-		else
-			r->dead++;
+		if (read_name(e->d_name, &p) && read_pid_namespace(dirfd(d), e->d_name, &p.pid_ns))
+			take(&p, user);
 	}
 	closedir(d);
+}
+
+static void count(const struct process *p, void *user)
+{
+	struct rings *r = user;
+	if (!liveness_is_visible(p))
+		r->foreign++;
+	else if (liveness_of(p))
+		r->living++;
+	else
+		r->dead++;
+}
+
+void rings_count(const char *directory, struct rings *r)
+{
+	memset(r, 0, sizeof(*r));
+	each_ring(directory, count, r);
+}
+
+struct search {
+	bool (*is_wanted)(uint32_t pid);
+	bool found;
+};
+
+static void look(const struct process *p, void *user)
+{
+	struct search *s = user;
+	if (!s->found && liveness_is_visible(p) && liveness_of(p))
+		s->found = s->is_wanted(p->pid);
+}
+
+bool rings_have_living(const char *directory, bool (*is_wanted)(uint32_t pid))
+{
+	struct search s = {.is_wanted = is_wanted};
+	each_ring(directory, look, &s);
+	return s.found;
 }
 
 bool rings_agent_runs(const char *directory)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct rings {
 	unsigned int living; /* of processes that run */
@@ -23,6 +24,9 @@ void rings_directory(char *path, size_t room);
 
 /* Counts. A directory that is not there has none. */
 void rings_count(const char *directory, struct rings *r);
+
+/* Whether there is a ring of a living process of this PID namespace that is wanted. */
+bool rings_have_living(const char *directory, bool (*is_wanted)(uint32_t pid));
 
 /* Whether an agent holds the directory's lock. */
 bool rings_agent_runs(const char *directory);

@@ -16,6 +16,7 @@
 #include "tools/supervise.h"
 
 #include "tools/agent_start.h"
+#include "tools/other_users.h"
 #include "tools/rings.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ struct running {
 	uint64_t agent_next_ms;
 	uint32_t agent_pause_ms;
 	bool cut_short;
+	struct other_users others;
 	unsigned int left; /* rings of the dead, when time was up */
 };
 
@@ -194,14 +196,18 @@ static void keep_agent(struct running *r, const struct rings *rings)
 /* Whether there is nothing left to do, or no time. */
 static bool look_around(struct running *r)
 {
-	struct rings rings = {0};
-	if (r->plan->directory)
+	struct rings rings = {0}, all;
+	if (r->plan->directory) {
 		rings_count(r->plan->directory, &rings);
+		other_users_find(&r->others, r->plan->directory);
+	}
+	all = rings;
+	other_users_count(&r->others, &all);
 	if (r->state == EXPORTING) {
-		if (rings.dead == 0 || r->cut_short)
+		if (all.dead == 0 || r->cut_short)
 			return true;
 		if (now_ms() >= r->give_up_ms) {
-			r->left = rings.dead;
+			r->left = all.dead;
 			return true;
 		}
 	}

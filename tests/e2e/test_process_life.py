@@ -139,6 +139,31 @@ def test_a_server_that_becomes_another_user_itself(watch, receiver: OtlpReceiver
 
 
 @needs_root
+@pytest.mark.parametrize("way", [harness.preloaded, harness.by_command], ids=["preload", "run"])
+def test_a_directory_that_the_user_cannot_use(watch, way: harness.Way, receiver: OtlpReceiver) -> None:
+    """Root's directory, and a server that became another user before it listened: its rings are in that
+    user's own directory, whose agent says so; `inferwire run` waits for this one's last export, too."""
+    nobody = pwd.getpwnam("nobody")
+    theirs = Path(f"/dev/shm/inferwire-{nobody.pw_uid}")
+    server = process_server("threads")
+    ids = ["--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
+    server.command = ["setpriv", *ids, *server.command]
+    run = watch(server).start(way, receiver.endpoint)
+    assert not list(run.directory.glob("*.ring"))
+    (ring,) = theirs.glob("*.ring")
+    assert ring.stat().st_uid == nobody.pw_uid
+    outcomes = load.run(run.server.address, load.scripted_plan(100, seed=37))
+    run.end_server()
+    if way is harness.preloaded:
+        harness.wait_for("their agent ends", lambda: not harness.agent_runs(theirs))
+    told = (theirs / "agent.log").read_text()
+    assert f"INFERWIRE_DIR={run.directory}" in told and "INFERWIRE_CALL_LOG" in told
+    judge.check_metrics(receiver, outcomes, "scripted")
+    harness.wait_for("their agent ends", lambda: not harness.agent_runs(theirs))
+    shutil.rmtree(theirs)
+
+
+@needs_root
 def test_workers_in_a_root_directory_of_their_own(watch, tmp_path: Path, receiver: OtlpReceiver) -> None:
     """Neither /proc nor /dev/shm is there when they accept."""
     prison = tmp_path / "prison"
