@@ -24,9 +24,9 @@ enum endpoint_stream {
 };
 
 struct endpoint {
-	enum endpoint_rule rule;
-	enum call_endpoint type; /* ENDPOINT_BY_BODY: what `inputs` is to an embedding server */
-	enum endpoint_stream stream;
+	enum endpoint_rule rule : 8;
+	enum call_endpoint type : 8; /* ENDPOINT_BY_BODY: what `inputs` is to an embedding server */
+	enum endpoint_stream stream : 8;
 };
 
 /* False for what is no inference, whatever its body. `target` is the request target; `model` gets the

@@ -39,7 +39,7 @@ struct inference {
 	struct coding *request_coding, *response_coding; /* NULL: there is nothing to undo */
 	struct reply reply;
 	struct sse sse;
-	enum body_kind kind;
+	enum body_kind kind : 8;
 	bool whole; /* the request is complete */
 	bool started;
 	bool none;	 /* the body has told that it is no inference */
@@ -125,13 +125,13 @@ static void copy_label(char *to, size_t room, const char *from)
 /* The model as far as it can be known without a response. */
 static const char *asked_model(const struct inference *i)
 {
-	const char *last = server_last_model(i->server), *only = server_only_model(i->server);
-	if (only && provider_ignores_model(server_provider(i->server), i->request.model))
+	const char *asked = i->request.model, *only = server_only_model(i->server);
+	if (only && provider_ignores_model(server_provider(i->server), asked))
 		return only;
-	if (i->request.model[0])
-		return i->request.model;
+	if (asked[0])
+		return asked;
 	/* What was not read may have named another. */
-	return last[0] && i->whole && !i->request.unread ? last : "unknown";
+	return only && i->whole && !i->request.unread ? only : "unknown";
 }
 
 /* What a body says that the path leaves open. False: it is no inference. */

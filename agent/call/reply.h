@@ -51,7 +51,7 @@ struct reply {
 	struct reply_tokens
 		engine; /* the engine's own fields; the sum of the sequences of an answer */
 	struct reply_sequences *sequences; /* NULL until the engine counts */
-	uint64_t content_documents;
+	uint32_t content_documents;
 	uint32_t total; /* tokens of any kind, where a usage says no more */
 	bool any_failed;
 	bool goes_on; /* a choice said that it is not finished */

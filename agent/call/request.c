@@ -88,7 +88,7 @@ static void take(struct request *r, const struct json_event *ev)
 		r->stream = ev->type == JSON_TRUE;
 		r->stream_told = ev->type == JSON_TRUE || ev->type == JSON_FALSE;
 	} else if (ev->type == JSON_STRING ? !ev->empty : container && ev->closes && !ev->empty) {
-		r->holds |= 1u << (ev->id - REQUEST_HELD);
+		r->holds |= (uint8_t)(1u << (ev->id - REQUEST_HELD));
 	}
 }
 

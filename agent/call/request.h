@@ -26,7 +26,7 @@ struct request {
 	struct json *scan;	       /* while the body is read */
 	struct request_form *form;     /* in its place, where the body is a form */
 	char model[LIMIT_MODEL_BYTES]; /* the path's, unless the body names one */
-	unsigned holds;		       /* bits of enum request_holds */
+	uint8_t holds;		       /* bits of enum request_holds */
 	bool stream;
 	bool stream_told; /* else it is what the endpoint does by default */
 	bool unread;	  /* part of it could not be read: what was not found may have been there */

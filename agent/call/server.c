@@ -120,11 +120,6 @@ void server_saw_mark(struct server *s, const char *provider)
 		learn(s, provider);
 }
 
-const char *server_last_model(const struct server *s)
-{
-	return s->last_model;
-}
-
 const char *server_only_model(const struct server *s)
 {
 	return s->proven.count == 1 ? s->last_model : NULL;

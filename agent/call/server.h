@@ -19,8 +19,6 @@ void server_saw_fingerprint(struct server *s, struct span fingerprint);
 /* The same: a field that this provider alone writes. */
 void server_saw_mark(struct server *s, const char *provider);
 
-/* The model of the last success; empty if there was none. */
-const char *server_last_model(const struct server *s);
 /* The model, if all successes had the same one; else NULL. */
 const char *server_only_model(const struct server *s);
 /* A call with this model got a 2xx. */
