@@ -43,7 +43,7 @@ struct watch {
 	struct call_log *log;
 	char instance_id[37];
 	int pidfd;
-	bool ended;
+	bool ended, superseded;
 	struct lane_watch lane[WIRE_LANES_MAX];
 	unsigned quiet_drains; /* since the last look */
 	uint64_t dropped_told; /* records whose loss is in the metrics */
@@ -353,11 +353,21 @@ bool watch_has_ended(struct watch *w)
 
 void watch_superseded(struct watch *w)
 {
-	w->ended = true;
+	w->ended = w->superseded = true;
+}
+
+/* The program that the process became by exec may go on with it. */
+static bool descriptor_is_closed(void *user, uint32_t fd)
+{
+	return !descriptor_is_open(user, fd);
 }
 
 void watch_finish(struct watch *w)
 {
+	/* exec is no crash for a connection that it left open; the others it closed. */
+	for (uint32_t n = 0; w->superseded && n < ring_reader_lanes(w->ring); n++)
+		flow_check(w->flow, n, ring_reader_lanes(w->ring), descriptor_is_closed, w,
+			   clock_mono_ns());
 	/* Those of broken lanes were ended before: see drain_lane. */
 	flow_end(w->flow, FLOW_DIED, clock_mono_ns());
 }

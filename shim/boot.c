@@ -199,6 +199,13 @@ void boot_activate(void)
 	activate(settings.lane_bytes);
 }
 
+void boot_serve(void)
+{
+	boot_activate();
+	if (ring_file_header_is_inherited && !behind_filter && boot_has_ring())
+		ring_file_keep_from_children(&boot_ring);
+}
+
 void boot_activate_for_one(void)
 {
 	activate(settings.lane_bytes < LANE_BYTES_FOR_ONE ? settings.lane_bytes

@@ -160,7 +160,7 @@ static void stand_for(uint32_t fd, struct conn_id id)
 
 void conn_accepted(int fd)
 {
-	boot_activate();
+	boot_serve();
 	if (!boot_has_ring() || (uint32_t)fd >= CONN_MAX) {
 		boot_count_unwatched();
 		return;

@@ -263,6 +263,13 @@ int ring_file_make(struct ring *r, const char *directory, uint32_t lane_bytes)
 	return error;
 }
 
+void ring_file_keep_from_children(struct ring *r)
+{
+	if (ring_file_header_is_inherited &&
+	    sys3(SYS_madvise, r->map, WIRE_HEADER_BYTES, MADV_DONTFORK) == 0)
+		ring_file_header_is_inherited = false;
+}
+
 bool ring_file_agent_runs(const char *directory)
 {
 	int dir = open_directory(directory);

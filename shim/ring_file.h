@@ -17,6 +17,9 @@ int ring_file_make(struct ring *r, const char *directory, uint32_t lane_bytes);
 
 /* Whether the header of r->map, not the lanes, is there in forked children as well. */
 extern bool ring_file_header_is_inherited;
+/* It is not, from here on. Where an agent cannot see processes (another PID namespace), it takes a server
+ * for alive as long as somebody has the file mapped; so a server that serves has it alone. */
+void ring_file_keep_from_children(struct ring *r);
 
 /* Whether an agent holds the directory's lock. */
 bool ring_file_agent_runs(const char *directory);

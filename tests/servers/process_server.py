@@ -114,9 +114,9 @@ def serve(wire: Wire) -> None:
         pass
 
 
-def serve_and_close(connection: socket.socket) -> None:
+def serve_and_close(connection: socket.socket, seen: bytes = b"") -> None:
     with connection:
-        serve(Wire(connection.fileno(), connection.fileno()))
+        serve(Wire(connection.fileno(), connection.fileno(), seen))
 
 
 def threads(listener: socket.socket) -> None:
@@ -183,15 +183,17 @@ def become_daemon(listener: socket.socket) -> None:
 
 
 def reexec(listener: socket.socket) -> None:
-    """What it has accepted, and not read from, is served by the program that it becomes."""
+    """A connection that stays silent at first waits for the program that this one becomes. What it has sent
+    by then is handed down with it."""
     waiting: list[socket.socket] = []
 
     def again(sig: int, frame: FrameType | None) -> None:
-        sockets = [listener, *waiting]
-        for s in sockets:
+        inherited = []
+        for s in [listener, *waiting]:
             s.set_inheritable(True)
-        inherited = ",".join(str(s.fileno()) for s in sockets)
-        os.execv(sys.executable, [sys.executable, *sys.argv, "--inherited", inherited])
+            readable = s is not listener and select.select([s], [], [], 0)[0]
+            inherited.append(f"{s.fileno()}:{s.recv(65536).hex() if readable else ''}")
+        os.execv(sys.executable, [sys.executable, *sys.argv, "--inherited", ",".join(inherited)])
 
     signal.signal(signal.SIGUSR2, again)
     while True:
@@ -230,15 +232,16 @@ def main() -> None:
     parser.add_argument("--close-stdio", action="store_true")
     parser.add_argument("--no-files", action="store_true", help="RLIMIT_FSIZE is 0")
     parser.add_argument("--lock-memory", action="store_true", help="mlockall before it listens")
-    parser.add_argument("--inherited", help="descriptors: of the listening socket, and of connections")
+    parser.add_argument("--inherited", help="of the listening socket and of connections: FD:HEX,...")
     options = parser.parse_args()
     settle = settler(options)
     if options.lock_memory and ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
         sys.exit("mlockall failed")
-    inherited = [socket.socket(fileno=int(fd)) for fd in (options.inherited or "").split(",") if fd]
-    listener = inherited[0] if inherited else socket.create_server(("127.0.0.1", options.port), backlog=64)
-    for connection in inherited[1:]:
-        threading.Thread(target=serve_and_close, args=(connection,), daemon=True).start()
+    inherited = [one.split(":") for one in (options.inherited or "").split(",") if one]
+    sockets = [(socket.socket(fileno=int(fd)), bytes.fromhex(seen)) for fd, seen in inherited]
+    listener = sockets[0][0] if sockets else socket.create_server(("127.0.0.1", options.port), backlog=64)
+    for connection, seen in sockets[1:]:
+        threading.Thread(target=serve_and_close, args=(connection, seen), daemon=True).start()
     if options.life == "daemon":
         become_daemon(listener)
     signal.signal(signal.SIGTERM, end)

@@ -27,6 +27,10 @@ void boot_activate(void)
 {
 }
 
+void boot_serve(void)
+{
+}
+
 void boot_activate_for_one(void)
 {
 }

@@ -24,6 +24,10 @@ struct shim_real shim_real;
 void boot_activate(void)
 {
 }
+void boot_serve(void)
+{
+}
+
 void boot_activate_for_one(void)
 {
 }
