@@ -31,7 +31,7 @@ static inline struct span span_str(const char *text)
 /* Drops the first n bytes; n is at most s->len. */
 static inline void span_skip(struct span *s, size_t n)
 {
-	s->at += n;
+	s->at = n ? s->at + n : s->at; /* an empty span may have no address */
 	s->len -= n;
 }
 

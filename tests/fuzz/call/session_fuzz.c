@@ -12,6 +12,8 @@
 
 /* LIMIT_PIPELINE calls, each with its scanners, and two heads that are gathered (their buffers double). */
 #define MEMORY_MAX (LIMIT_PIPELINE * 2560u + 4u * 64u * 1024u)
+/* Two tables of fields with their heads, a decoder of gzip. */
+#define MEMORY_HTTP2 (4u * 64u * 1024u + 2u * 64u * 1024u + 64u * 1024u)
 
 static const char *const texts[] = {
 	"POST /v1/chat/completions HTTP/1.1\r\n",
@@ -42,6 +44,37 @@ static const char *const texts[] = {
 };
 #define TEXTS (sizeof(texts) / sizeof(texts[0]))
 
+/* Frames of HTTP/2. HPACK without a table: 83 is ":method: POST", 04 a literal ":path", 88 ":status: 200",
+ * 5f a "content-type". */
+#define FRAME(bytes)                                                                               \
+	{                                                                                          \
+		(const uint8_t *)(bytes), sizeof(bytes) - 1                                        \
+	}
+#define HEAD_IN "\x83\x04\x14/v1/chat/completions"
+static const struct span frames[] = {
+	FRAME("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+	FRAME("\0\0\0\4\0\0\0\0\0"),
+	FRAME("\0\0\x17\1\4\0\0\0\1" HEAD_IN),
+	FRAME("\0\0\x17\1\5\0\0\0\3" HEAD_IN),
+	FRAME("\0\0\x17\1\4\0\0\0\5" HEAD_IN),
+	FRAME("\0\0\x1b\0\1\0\0\0\1{\"model\":\"b\",\"stream\":true}"),
+	FRAME("\0\0\x0d\0\1\0\0\0\5{\"model\":\"b\"}"),
+	FRAME("\0\0\1\1\4\0\0\0\1\x88"),
+	FRAME("\0\0\x14\1\4\0\0\0\1\x88\x5f\x11text/event-stream"),
+	FRAME("\0\0\x14\1\4\0\0\0\3\x88\x5f\x11text/event-stream"),
+	FRAME("\0\0\1\1\5\0\0\0\5\x8d"),
+	FRAME("\0\0\x25\0\0\0\0\0\1data: {\"choices\":[{\"text\":\"abcd\"}]}\n\n"),
+	FRAME("\0\0\x27\0\x09\0\0\0\3\1data: {\"choices\":[{\"text\":\"abcd\"}]}\n\n\0"),
+	FRAME("\0\0\0\0\1\0\0\0\1"),
+	FRAME("\0\0\4\3\0\0\0\0\1\0\0\0\x08"),
+	FRAME("\0\0\4\3\0\0\0\0\3\0\0\0\x07"),
+	FRAME("\0\0\x08\7\0\0\0\0\0\0\0\0\1\0\0\0\0"),
+	FRAME("\0\0\1\1\0\0\0\0\7\x83"),
+	FRAME("\0\0\x16\x09\4\0\0\0\7\x04\x14/v1/chat/completions"),
+	FRAME("HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n"),
+};
+#define FRAMES (sizeof(frames) / sizeof(frames[0]))
+
 struct run {
 	const uint8_t *at;
 	size_t left;
@@ -52,6 +85,8 @@ struct run {
 	bool single; /* bytes come one by one */
 	bool lossy;
 	/* of the connection */
+	size_t bytes_in;
+	bool http2;
 	size_t request_lines, matched;
 	size_t connection_started;
 	/* of the run */
@@ -78,6 +113,12 @@ static void mix_text(struct run *r, const char *text)
 	mix(r, text, strlen(text) + 1);
 }
 
+/* A request's frame over HTTP/2 has 9 bytes and at least one of fields. */
+static size_t most_requests(const struct run *r)
+{
+	return r->request_lines + (r->http2 ? r->bytes_in / 10 : 0);
+}
+
 /* ---- what is told ------------------------------------------------------------------------------- */
 
 static void on_started(void *user, const struct call *c)
@@ -86,7 +127,7 @@ static void on_started(void *user, const struct call *c)
 	r->started++;
 	r->connection_started++;
 	must(c->arrived_ns && !c->ended_ns, "started with odd times");
-	must(r->connection_started <= r->request_lines, "more calls than requests");
+	must(r->connection_started <= most_requests(r), "more calls than requests");
 }
 
 static void on_first_token(void *user, const struct call *c)
@@ -142,6 +183,7 @@ static unsigned take(struct run *r)
 static void count_request_lines(struct run *r, struct span bytes)
 {
 	static const char mark[] = " HTTP/1.";
+	r->bytes_in += bytes.len;
 	for (size_t i = 0; i < bytes.len; i++) {
 		r->matched = bytes.at[i] == (uint8_t)mark[r->matched] ? r->matched + 1
 			     : bytes.at[i] == ' '		      ? 1
@@ -170,8 +212,10 @@ static void put_bytes(struct run *r, enum session_direction d, struct span bytes
 
 static void put_text(struct run *r, enum session_direction d)
 {
-	struct span text = span_str(texts[take(r) % TEXTS]);
-	unsigned cut = take(r);
+	unsigned which = take(r), cut = take(r);
+	/* The other half of the numbers are frames. */
+	struct span text = which < 128 ? span_str(texts[which % TEXTS]) : frames[which % FRAMES];
+	r->http2 |= which >= 128;
 	if (cut > 200) /* most of the time all of it */
 		text.len = cut % (text.len + 1);
 	put_bytes(r, d, text);
@@ -200,7 +244,8 @@ static void begin_connection(struct run *r)
 {
 	r->session = session_new(r->server, &r->sink);
 	must(r->session != NULL, "no memory");
-	r->request_lines = r->matched = r->connection_started = 0;
+	r->request_lines = r->matched = r->connection_started = r->bytes_in = 0;
+	r->http2 = false;
 }
 
 static void end_connection(struct run *r, unsigned how)
@@ -257,7 +302,8 @@ static struct run run(const uint8_t *data, size_t size, bool single)
 	begin_connection(&r);
 	while (r.left) {
 		step(&r);
-		must(__sanitizer_get_current_allocated_bytes() - with_server <= MEMORY_MAX,
+		must(__sanitizer_get_current_allocated_bytes() - with_server <=
+			     MEMORY_MAX + MEMORY_HTTP2 + most_requests(&r) * 2560u,
 		     "too much memory");
 	}
 	end_connection(&r, 0);

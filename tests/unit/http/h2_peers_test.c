@@ -85,7 +85,7 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8
 		snprintf(h->path, sizeof(h->path), "%.*s", (int)len, (const char *)value);
 		h->heads++;
 	} else if (name_len == 7 && memcmp(name, ":status", 7) == 0) {
-		h->status = (unsigned)atoi((const char *)value);
+		h->status = (unsigned)strtoul((const char *)value, NULL, 10);
 		h->heads++;
 	}
 	return 0;

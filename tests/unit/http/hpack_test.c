@@ -29,7 +29,7 @@ static void check_head(const struct http_head *head, const json_t *headers)
 			const char *text = json_string_value(value);
 			fields++;
 			if (strcmp(name, ":status") == 0)
-				assert_int_equal(head->status, atoi(text));
+				assert_int_equal(head->status, strtoul(text, NULL, 10));
 			if (strcmp(name, ":path") == 0)
 				assert_true(span_is(head->path, text));
 			if (strcmp(name, ":method") == 0)
