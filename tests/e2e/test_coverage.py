@@ -172,6 +172,18 @@ def test_raw_system_calls_are_unseen(watch, held, raw_accept: str, receiver: Otl
     assert exported(receiver) == {("unseen", "not_seen"): 5}
 
 
+def test_io_uring_is_unseen_and_named(watch, held, raw_accept: str, receiver: OtlpReceiver) -> None:
+    port = harness.free_port()
+    if subprocess.run([raw_accept, "io_uring"], timeout=10).returncode == 77:
+        pytest.skip("the kernel refuses io_uring")
+    server = harness.Server("uring", [raw_accept, "io_uring", str(port)], port, "unknown", is_scripted=False)
+    run = watch(server).start(harness.preloaded, receiver.endpoint)
+    held(port, 3)
+    told(receiver, {("unseen", "io_uring"): 3})
+    assert (status_of(run)["unseen"], status_of(run)["unseen_io_uring"]) == (0, 3)
+    assert advice(run)[0] == "connections: 3 unseen (io_uring)"
+
+
 def test_a_connection_that_was_there_before_the_server(watch, held, raw_accept, receiver) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -1,15 +1,19 @@
 /*
- * An HTTP server that accepts past libc, by the system call itself: nothing that is preloaded sees it.
+ * An HTTP server that accepts past libc, by the system call itself or by io_uring: nothing that is
+ * preloaded sees it.
  *
  *   raw_accept PORT               listens on 127.0.0.1
+ *   raw_accept io_uring PORT
  *   raw_accept LISTENER CONN      has a listening socket and a connection from whoever started it
  */
 #include <arpa/inet.h>
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,6 +35,52 @@ static int accept_raw(int listener)
 	__asm__ volatile("svc 0" : "+r"(x0) : "r"(number), "r"(x1), "r"(x2), "r"(x3) : "memory");
 	return (int)x0;
 #endif
+}
+
+/* ---- io_uring(7), one request at a time ---- */
+
+static struct {
+	int fd;
+	unsigned *sq_tail, *sq_array, *cq_head;
+	unsigned sq_mask, cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+} uring;
+
+static void *map(size_t bytes, off_t what)
+{
+	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, uring.fd, what);
+}
+
+static int uring_open(void)
+{
+	struct io_uring_params p = {0};
+	uring.fd = (int)syscall(SYS_io_uring_setup, 4, &p);
+	if (uring.fd < 0)
+		return -1;
+	char *sq = map(p.sq_off.array + p.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
+	char *cq = map(p.cq_off.cqes + p.cq_entries * sizeof(*uring.cqes), IORING_OFF_CQ_RING);
+	uring.sqes = map(p.sq_entries * sizeof(*uring.sqes), IORING_OFF_SQES);
+	uring.sq_tail = (unsigned *)(sq + p.sq_off.tail);
+	uring.sq_array = (unsigned *)(sq + p.sq_off.array);
+	uring.sq_mask = *(unsigned *)(sq + p.sq_off.ring_mask);
+	uring.cq_head = (unsigned *)(cq + p.cq_off.head);
+	uring.cq_mask = *(unsigned *)(cq + p.cq_off.ring_mask);
+	uring.cqes = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
+	return 0;
+}
+
+static int accept_uring(int listener)
+{
+	unsigned tail = *uring.sq_tail, at = tail & uring.sq_mask, head = *uring.cq_head;
+	uring.sqes[at] = (struct io_uring_sqe){.opcode = IORING_OP_ACCEPT, .fd = listener};
+	uring.sq_array[at] = at;
+	__atomic_store_n(uring.sq_tail, tail + 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, uring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return -1;
+	int result = uring.cqes[head & uring.cq_mask].res;
+	__atomic_store_n(uring.cq_head, head + 1, __ATOMIC_RELEASE);
+	return result;
 }
 
 /* Each request, whatever it is, is answered. */
@@ -67,16 +117,24 @@ static int listener_on(int port)
 
 int main(int argc, char **argv)
 {
+	int (*accept_one)(int) = accept_raw;
+	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && strcmp(argv[1], "io_uring") == 0) {
+		accept_one = accept_uring;
+		if (uring_open() != 0)
+			return 77; /* the kernel does not let us */
+		argc--;
+		argv++;
+	}
 	if (argc < 2)
 		return 2;
-	signal(SIGPIPE, SIG_IGN);
 	int listener = argc > 2 ? (int)strtol(argv[1], NULL, 10)
 				: listener_on((int)strtol(argv[1], NULL, 10));
 	if (listen(listener, 64) != 0)
 		return 1;
 	if (argc > 2)
 		serve_apart((int)strtol(argv[2], NULL, 10));
-	for (int fd; (fd = accept_raw(listener)) >= 0;)
+	for (int fd; (fd = accept_one(listener)) >= 0;)
 		serve_apart(fd);
 	return 1;
 }
