@@ -44,6 +44,8 @@ _Static_assert(sizeof(((struct reply_document *)0)->counts) == COUNTS * sizeof(u
 enum reply_want {
 	WANT_TEXT = 1,	  /* a string: generated material where it is not empty */
 	WANT_PARTS,	  /* an array or object: the same */
+	WANT_IDS,	  /* an array: the same, where there is no text beside it */
+	WANT_SAYS,	  /* there is */
 	WANT_LOOSE,	  /* a string: the same, in a document without a type */
 	WANT_DELTA,	  /* a string: the same, in one without, or whose type is a delta */
 	WANT_DELTA_PARTS, /* the same, an array or object */
@@ -75,6 +77,7 @@ enum reply_want {
 static const struct json_want wants[] = {
 	/* chat.completion.chunk: OpenAI, llama.cpp v0.5.0, vLLM, SGLang, TGI, llama-stack 0.7, ... */
 	{"choices[].index", WANT_CHOICE_INDEX},
+	{"choices[].delta", WANT_SAYS},
 	{"choices[].delta.content", WANT_TEXT},
 	{"choices[].delta.refusal", WANT_TEXT},		  /* OpenAI */
 	{"choices[].delta.reasoning_content", WANT_TEXT}, /* llama.cpp, SGLang, older vLLM */
@@ -87,6 +90,7 @@ static const struct json_want wants[] = {
 	{"choices[].message.tool_calls", WANT_PARTS},
 	{"choices[].text", WANT_TEXT}, /* text_completion: OpenAI, llama.cpp, vLLM, SGLang */
 	{"choices[].finish_reason", WANT_CHOICE_FINISH}, /* OpenAI, all */
+	{"choices[].token_ids", WANT_IDS}, /* vLLM 2026-08 /inference/v1/generate: no text */
 	{"choices[].matched_stop", WANT_MARK_SGLANG},
 	{"choices[].avg_decoded_tokens_per_iter", WANT_MARK_TENSORRT},
 	{"value", WANT_LOOSE}, /* Writer's completions */
@@ -329,6 +333,7 @@ static void take_text(struct reply *r, const struct json_event *ev)
 	struct reply_document *d = &r->now;
 	switch (ev->id) {
 	case WANT_TEXT:
+		d->says = true;
 		d->content |= !ev->empty;
 		break;
 	case WANT_LOOSE:
@@ -550,6 +555,8 @@ static void take(struct reply *r, const struct json_event *ev)
 	case JSON_ARRAY:
 		d->content |= ev->id == WANT_PARTS && full;
 		d->delta |= ev->id == WANT_DELTA_PARTS && full;
+		d->ids |= ev->id == WANT_IDS && full;
+		d->says |= ev->id == WANT_SAYS;
 		d->failed |= ev->id == WANT_ERROR;
 		if (ev->id == WANT_ELEMENT)
 			take_element(r, ev);
@@ -587,7 +594,7 @@ static bool is_content(const struct reply_document *d)
 {
 	switch ((enum reply_type)d->type) {
 	case TYPE_NONE:
-		return d->content || d->delta || (d->loose && !d->grows);
+		return d->content || d->delta || (d->loose && !d->grows) || (d->ids && !d->says);
 	case TYPE_DELTA:
 		return d->content || d->delta || d->loose;
 	case TYPE_BLOCK:

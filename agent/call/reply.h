@@ -26,6 +26,8 @@ struct reply_document {
 	bool content;  /* generated material, whatever the document is */
 	bool loose;    /* the same, of a document without a `type` */
 	bool delta;    /* the same, of one without, or whose type is a delta */
+	bool ids;      /* tokens, of a choice that may have no text */
+	bool says;     /* it has text, if only empty */
 	bool block;    /* the same, where a block begins */
 	bool finished; /* a finish reason is in it */
 	bool failed;   /* an error is in it */
