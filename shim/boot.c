@@ -267,7 +267,7 @@ static void wipe_on_fork(void)
  */
 static char *const *find_environment(char **from_libc)
 {
-	if (environ)
+	if (&environ && environ) /* a process without a libc has no such variable at all */
 		return environ;
 	return gnu_get_libc_version ? from_libc : NULL;
 }

@@ -40,29 +40,49 @@ struct symbols {
 	ElfW(Addr) base;
 };
 
-static struct link_map *first_object(void)
+/* The list that an executable's dynamic section leads to; NULL if it leads to none. */
+static struct link_map *list_from(ElfW(Addr) base, const ElfW(Phdr) * headers, size_t count)
 {
-	if (!getauxval)
-		return NULL;
-	const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	size_t count = getauxval(AT_PHNUM);
-	if (!headers)
-		return NULL;
-	ElfW(Addr) base = 0;
-	const ElfW(Phdr) *dynamic = NULL;
 	for (size_t i = 0; i < count; i++) {
-		if (headers[i].p_type == PT_PHDR)
-			base = (ElfW(Addr))headers - headers[i].p_vaddr;
-		if (headers[i].p_type == PT_DYNAMIC)
-			dynamic = &headers[i];
-	}
-	if (!dynamic)
-		return NULL;
-	for (ElfW(Dyn) *d = (ElfW(Dyn) *)(base + dynamic->p_vaddr); d->d_tag != DT_NULL; d++) {
-		if (d->d_tag == DT_DEBUG && d->d_un.d_ptr)
-			return ((struct r_debug *)d->d_un.d_ptr)->r_map;
+		if (headers[i].p_type != PT_DYNAMIC)
+			continue;
+		const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + headers[i].p_vaddr);
+		for (; d->d_tag != DT_NULL; d++) {
+			if (d->d_tag == DT_DEBUG && d->d_un.d_ptr)
+				return ((struct r_debug *)d->d_un.d_ptr)->r_map;
+		}
 	}
 	return NULL;
+}
+
+/* What the kernel said of the executable. Not all have a PT_PHDR, without which nobody knows where a
+ * position-independent one lies. */
+static struct link_map *list_by_kernel(void)
+{
+	const ElfW(Phdr) *headers = getauxval ? (const ElfW(Phdr) *)getauxval(AT_PHDR) : NULL;
+	size_t count = headers ? getauxval(AT_PHNUM) : 0;
+	for (size_t i = 0; i < count; i++) {
+		if (headers[i].p_type == PT_PHDR)
+			return list_from((ElfW(Addr))headers - headers[i].p_vaddr, headers, count);
+	}
+	return NULL;
+}
+
+static int take_first(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	*(struct link_map **)data = list_from(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum);
+	return 1;
+}
+
+static struct link_map *first_object(void)
+{
+	struct link_map *first = list_by_kernel();
+	/* What the kernel started is the loader itself where it is called as a program and given the
+	 * executable's name (ld-musl-x86_64.so.1 PROGRAM); it tells of the executable first. */
+	if (!first && dl_iterate_phdr)
+		dl_iterate_phdr(take_first, &first);
+	return first;
 }
 
 static struct link_map *own_object(void)

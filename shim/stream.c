@@ -322,7 +322,13 @@ void stream_after_write(struct stream_mark mark, const struct iovec *iov, ssize_
 
 /* ---- what most calls are: HTTP, one buffer, one record ------------------------------------------- */
 
-/* `moved - 1 >= n`, unsigned: nothing moved, or more than can be. */
+/* Whether a call moved some of the `n` bytes that it was asked to: not 0, no error, no more than n. A
+ * program may say SIZE_MAX, which is past every result as an unsigned number too. */
+static inline bool some_moved(ssize_t moved, size_t n)
+{
+	return (size_t)(moved - 1) < (n & (SIZE_MAX >> 1));
+}
+
 static inline bool is_plain_http(struct conn_id id, const struct conn_slot *home)
 {
 	return __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
@@ -374,7 +380,7 @@ ssize_t stream_read_into(struct stream_mark mark, void *buf, size_t n, ssize_t m
 {
 	struct conn_slot *home = &conn_slots[mark.id.home];
 	const int special = MSG_OOB | MSG_ERRQUEUE | MSG_PEEK | MSG_TRUNC;
-	if ((size_t)(moved - 1) >= n || (flags & special) || !is_plain_http(mark.id, home))
+	if (!some_moved(moved, n) || (flags & special) || !is_plain_http(mark.id, home))
 		return read_otherwise(mark, buf, n, moved, flags);
 	mark.time = stamp_now();
 	put_flat(WIRE_IN, mark, buf, (size_t)moved, &home->in_bytes);
@@ -396,7 +402,7 @@ ssize_t stream_written_from(struct stream_mark mark, const void *buf, size_t n, 
 			    int flags)
 {
 	struct conn_slot *home = &conn_slots[mark.id.home];
-	if ((size_t)(moved - 1) >= n || (flags & MSG_OOB) || !is_plain_http(mark.id, home))
+	if (!some_moved(moved, n) || (flags & MSG_OOB) || !is_plain_http(mark.id, home))
 		return written_otherwise(mark, buf, n, moved, flags);
 	put_flat(WIRE_OUT, mark, buf, (size_t)moved, &home->out_bytes);
 	return moved;

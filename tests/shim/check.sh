@@ -40,24 +40,64 @@ result "the built object asks nothing of a libc" $st
 counted sh tests/shim/builds.sh "$build"
 
 # ---- programs -------------------------------------------------------------------------------------
-runs_under() { # runs_under NAME PROGRAM [ENV...]: exit 0, silent but for its own line, no file left
-	name=$1 program=$2
-	shift 2
-	rm -rf "$work/rings"
-	st=0
-	env "$@" INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" "$program" >"$work/out" 2>"$work/err" || st=1
-	[ -s "$work/err" ] && st=1
-	[ -e "$work/rings" ] && st=1
+arm=$build/check/builds/aarch64-gcc-O2/libinferwire.so
+emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+
+# Exit 0, silent but for their own line, no file left; inert and enabled.
+runs_under() { # runs_under NAME COMMAND...
+	name=$1
+	shift
+	"$@" >"$work/raw" 2>&1
+	for environment in NOTHING= INFERWIRE_ENABLED=1; do
+		rm -rf "$work/rings"
+		st=0
+		env "$environment" INFERWIRE_DIR="$work/rings" LD_PRELOAD="$lib" "$@" >"$work/out" 2>&1 || st=1
+		cmp "$work/raw" "$work/out" || st=1
+		[ ! -e "$work/rings" ] || st=1
+		[ $st -eq 0 ] || break
+	done
 	result "$name" $st
 }
-runs_under "/bin/true, inert" /bin/true NOTHING=
-runs_under "/bin/true, enabled" /bin/true INFERWIRE_ENABLED=1
+interpreter() { # interpreter PROGRAM
+	readelf -W -l "$1" | sed -n 's/.*interpreter: \(.*\)]/\1/p'
+}
+runs_under "/bin/true" /bin/true
+cc -O2 -o "$work/glibc-true" tests/shim/true.c
+runs_under "a program of glibc" "$work/glibc-true"
+runs_under "a program of glibc, by its loader's name" "$(interpreter "$work/glibc-true")" "$work/glibc-true"
+cc -O2 -no-pie -o "$work/fixed-true" tests/shim/true.c
+runs_under "a program of glibc at a fixed address" "$work/fixed-true"
 if command -v musl-gcc >/dev/null; then
 	musl-gcc -O2 -o "$work/musl-true" tests/shim/true.c
-	runs_under "a musl program, inert" "$work/musl-true" NOTHING=
-	runs_under "a musl program, enabled" "$work/musl-true" INFERWIRE_ENABLED=1
+	runs_under "a program of musl" "$work/musl-true"
+	runs_under "a program of musl, by its loader's name" "$(interpreter "$work/musl-true")" "$work/musl-true"
 else
-	skip "a musl program" "musl-gcc is missing: make deps"
+	skip "a program of musl" "musl-gcc is missing: make deps"
+fi
+cc -nostdlib -pie -fPIE -Wa,--noexecstack -o "$work/no-libc" tests/shim/no_libc.c
+runs_under "a program without a libc" "$work/no-libc"
+go=$(command -v go || echo "$build/receivers/go/bin/go")
+if [ -x "$go" ]; then
+	st=0
+	CGO_ENABLED=0 GO111MODULE=off "$go" build -buildmode=pie -o "$work/go" tests/shim/no_libc.go || st=1
+	[ -n "$(interpreter "$work/go")" ] || st=1
+	result "Go makes a program with a loader" $st
+	runs_under "a program of Go" "$work/go"
+else
+	skip "a program of Go" "there is no go: make check-deps"
+fi
+if [ -e "$arm" ] && command -v qemu-aarch64 >/dev/null; then
+	for way in "-O2 tests/shim/true.c" "-nostdlib -pie -fPIE tests/shim/no_libc.c"; do
+		# shellcheck disable=SC2086
+		aarch64-linux-gnu-gcc $way -o "$work/arm-true"
+		st=0
+		# shellcheck disable=SC2086
+		$emulator -E "LD_PRELOAD=$arm" -E INFERWIRE_ENABLED=1 "$work/arm-true" >"$work/out" 2>&1 || st=1
+		[ "$(cat "$work/out")" = fine ] || st=1
+		result "aarch64: a program of $(basename "${way##* }")" $st
+	done
+else
+	skip "programs of aarch64" "its compiler or qemu-aarch64 is missing: make deps"
 fi
 
 # ---- results, errno, side effects -----------------------------------------------------------------

@@ -55,7 +55,9 @@ st=0
 result "every hooked function has its cases" $st
 
 # ---- by libc ----------------------------------------------------------------------------------------
-on="INFERWIRE_ENABLED=1 LD_PRELOAD=$lib"
+# Rings as small as they can be: there are many children.
+on="INFERWIRE_ENABLED=1 INFERWIRE_RING_BYTES=262144 LD_PRELOAD=$lib"
+# RINGS are those besides one a child that the program tells of.
 transparent() { # transparent NAME PROGRAM RINGS
 	rm -rf "$work"/rings-*
 	run raw "$2"
@@ -63,24 +65,37 @@ transparent() { # transparent NAME PROGRAM RINGS
 	# shellcheck disable=SC2086
 	run active env $on INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings-active" "$2"
 	# shellcheck disable=SC2086
+	run loader env $on INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings-loader" \
+		"$(readelf -W -l "$2" | sed -n 's/.*interpreter: \(.*\)]/\1/p')" "$2"
+	# shellcheck disable=SC2086
 	run agent env $on OTEL_METRICS_EXPORTER=none INFERWIRE_DIR="$work/rings-agent" "$2"
 	wait
 	same "$1: same results under the inert shim" inert
 	same "$1: same results under the working shim" active
+	same "$1: same results, by its loader's name" loader
 	same "$1: same results with an agent: no child of it, no SIGCHLD" agent
 	st=0
 	[ "$(rings rings-inert)" -eq 0 ] || st=1
-	[ "$(rings rings-active)" -eq "$3" ] || st=1
+	want=$(($3 + $(grep -c '^its child' "$work/raw" || true)))
+	for mode in active loader; do
+		[ "$(rings rings-$mode)" -eq "$want" ] || {
+			echo "     $(rings rings-$mode) rings ($mode), not $want"
+			st=1
+		}
+	done
 	[ -e "$work/rings-agent/agent.lock" ] || st=1
 	result "$1: it did record when it was to" $st
 }
 # What -D_FORTIFY_SOURCE makes of a call is called by its own name.
-# A ring of the program, of its forked child that accepts, and of the three that overflow a buffer.
-transparent "glibc" "$work/glibc" 5
+# A ring of the program, of its child that accepts, of the three that overflow a buffer, of one that
+# may only read and write.
+transparent "glibc" "$work/glibc" 6
 transparent "TLS" "$work/tls" 1
 if command -v musl-gcc >/dev/null; then
-	musl-gcc -O2 -w -I. -o "$work/musl" tests/shim/transparent/*.c
-	transparent "musl" "$work/musl" 2
+	# The kernel's headers: musl has none of its own.
+	musl-gcc -O2 -w -I. -idirafter /usr/include -idirafter "/usr/include/$(gcc -print-multiarch)" \
+		-o "$work/musl" tests/shim/transparent/*.c
+	transparent "musl" "$work/musl" 3
 else
 	echo "skip shim: musl (musl-gcc is missing: make deps)"
 fi
@@ -90,7 +105,7 @@ run raw "$work/glibc"
 for name in gcc-O0 gcc-O3 gcc-hardened gcc-lto gcc-v3 clang-O0 clang-O3 clang-hardened-last; do
 	[ "$name" != gcc-v3 ] || grep -q avx2 /proc/cpuinfo || continue
 	[ -e "$builds/$name/libinferwire.so" ] || continue
-	run "$name" env INFERWIRE_ENABLED=1 INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings-$name" \
+	run "$name" env INFERWIRE_ENABLED=1 INFERWIRE_RING_BYTES=262144 INFERWIRE_AGENT=external INFERWIRE_DIR="$work/rings-$name" \
 		LD_PRELOAD="$builds/$name/libinferwire.so" "$work/glibc"
 done
 wait
@@ -111,7 +126,7 @@ if [ -e "$arm" ] && command -v qemu-aarch64 >/dev/null; then
 	# shellcheck disable=SC2086
 	run inert $emulator -E "LD_PRELOAD=$arm" "$work/aarch64" emulated
 	# shellcheck disable=SC2086
-	run active $emulator -E "LD_PRELOAD=$arm" -E INFERWIRE_ENABLED=1 -E INFERWIRE_AGENT=external \
+	run active $emulator -E "LD_PRELOAD=$arm" -E INFERWIRE_ENABLED=1 -E INFERWIRE_RING_BYTES=262144 -E INFERWIRE_AGENT=external \
 		-E INFERWIRE_DIR="$work/rings-arm" "$work/aarch64" emulated
 	wait
 	same "aarch64: same results under the inert shim" inert

@@ -155,11 +155,11 @@ static void rows_of_several(enum kind kind)
 	struct mmsghdr *last;
 	struct iovec a[1] = {{room, 3}}, b[1] = {{room + 10, 4}}, bad[1] = {{unmapped, 4}};
 	struct iovec none[1] = {{room, 0}};
-	struct timespec now = {0, 0}, soon = {0, 1000000}, never = {0, -1};
+	struct timespec now = {0, 0}, later = {100, 0}, never = {0, -1};
 	R(RECVMMSG(several(a, b), 1, 0, NULL));
 	R(RECVMMSG(several(a, b), 2, 0, NULL));
 	R(RECVMMSG(several(a, b), 7, 0, &now));
-	R(RECVMMSG(several(a, b), 7, 0, &soon));
+	R(RECVMMSG(several(a, b), 7, 0, &later));
 	R(RECVMMSG(several(a, b), 7, 0, &never));
 	R(RECVMMSG(several(a, b), 7, MSG_WAITFORONE, NULL));
 	R(RECVMMSG(several(a, b), 3, MSG_PEEK, NULL));

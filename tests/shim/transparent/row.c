@@ -441,6 +441,7 @@ int main(int argc, char **argv)
 	}
 	waiting();
 	children();
+	doors();
 	print_process();
 	return 0;
 }

@@ -111,6 +111,7 @@ void rows_of_syscall(enum kind kind);
 /* Without kinds: calls that wait, are interrupted, or have children. */
 void waiting(void);
 void children(void);
+void doors(void);
 
 /* An accepted connection whose calls wait; head read. */
 struct end connected(void);
