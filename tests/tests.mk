@@ -69,7 +69,7 @@ fuzz: $(if $(T),$(filter %/$(T)_fuzz,$(FUZZ)),$(FUZZ))
 CHECK_ENV = UNIT='$(UNIT)' TSAN='$(TSAN)' FUZZ='$(FUZZ)' BUILD='$(BUILD)' PYTHON='$(PYTHON)'
 CHECK_PARTS := lint unit tsan shim tools e2e
 
-.PHONY: check check-deps check-build check-servers check-fuzz lint demo bench
+.PHONY: check check-deps check-build check-servers check-fuzz lint demo bench bench-run
 check-deps:
 	$(Q)sh tools/deps.sh check
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
@@ -103,8 +103,16 @@ demo:
 	$(Q)$(CHECK_ENV) sh tests/venv.sh tests/requirements-demo.txt
 	$(Q)BUILD='$(BUILD)' $(BUILD)/venv/bin/python tests/demo/demo.py $(RECEIVER)
 
-bench: all $(BENCH)
+# Figures, bars and aims; the table is also in $(BUILD)/bench/figures.tsv.
+bench:
+	$(Q)sh tools/deps.sh bench
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
-	$(Q)sh tests/bench/shim/run.sh $(BUILD)
+	$(Q)$(CHECK_ENV) sh tests/venv.sh tests/requirements-bench.txt
+	$(Q)$(MAKE) --no-print-directory bench-run
+bench-run: all $(BENCH)
+	$(Q)rm -f $(BUILD)/bench/figures.tsv
+	$(Q)$(BUILD)/venv/bin/python tests/bench/shim/cost.py $(BUILD)
 	$(Q)$(BUILD)/venv/bin/python tests/bench/server/uvicorn_cpu.py $(BUILD)
+	$(Q)$(BUILD)/venv/bin/python tests/bench/server/node_replies.py $(BUILD)
 	$(Q)set -e; for b in $(BENCH); do ./$$b; done
+	$(Q)$(BUILD)/venv/bin/python tests/bench/bars.py $(BUILD)

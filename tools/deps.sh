@@ -3,6 +3,7 @@
 #
 #   sh tools/deps.sh build             installs what `make` needs
 #   sh tools/deps.sh check             and what `make check` needs
+#   sh tools/deps.sh bench             what `make bench` needs, which `make check` does not
 #   sh tools/deps.sh servers           and what `make check-servers` needs
 #   sh tools/deps.sh --missing [LIST]  only names the packages that are missing; status 1 if there are any
 #
@@ -64,6 +65,14 @@ golang-go c:go
 cargo-web f:new_cargo
 bubblewrap c:bwrap
 "
+# What `make bench` compares with.
+bench='
+lttng-tools c:lttng-sessiond
+liblttng-ust-dev p:lttng-ust
+valgrind c:valgrind
+nodejs c:node
+npm c:npm
+'
 
 python_venv() {
 	python3 -c 'import venv, ensurepip' 2>/dev/null
@@ -112,9 +121,10 @@ list_of() { # list_of NAME
 	case $1 in
 	build) echo "$build" ;;
 	check) echo "$check" ;;
+	bench) echo "$build$bench" ;;
 	servers) echo "$servers" ;;
 	*)
-		echo "deps.sh: there is no list '$1': build, check, servers" >&2
+		echo "deps.sh: there is no list '$1': build, check, bench, servers" >&2
 		exit 2
 		;;
 	esac

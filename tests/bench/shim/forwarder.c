@@ -1,5 +1,4 @@
 /* The least that a preloaded hook can be: found once, jumped to. The floor for an unwatched call. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sys/socket.h>
 
