@@ -1,5 +1,6 @@
 """Proxies with a configuration each, in front of a server that is not watched."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import harness
 import load
+import players
 from client import Tls
 
 # A stream is handed on event by event, as everybody configures it who puts it in front of such a server.
@@ -20,6 +22,7 @@ events {{ worker_connections 512; }}
 http {{
     access_log off;
     client_max_body_size 1m;
+    client_body_buffer_size 1m;
     client_body_temp_path {home}/body;
     proxy_temp_path {home}/proxy;
     fastcgi_temp_path {home}/fastcgi;
@@ -84,11 +87,13 @@ class Proxy:
 
     def plan(self, n: int, seed: int) -> list[load.Call]:
         plan = load.scripted_plan(n, seed, leaves_early=self.sees_departures)
-        return [c for c in plan if self.hands_on_breaks or c.error != "truncated"]
+        return [c for c in players.plain_departures(plan) if self.hands_on_breaks or c.error != "truncated"]
 
     def missing(self) -> str:
         program = self.command("")[0]
-        return "" if shutil.which(program) else f"{program} is missing: sh tools/deps.sh servers"
+        if not shutil.which(program):
+            return f"{program} is missing: sh tools/deps.sh servers"
+        return "needs root" if self.user != "root" and os.getuid() else ""
 
     def server(self, home: Path, to: int) -> harness.Server:
         key, crt = harness.certificate(home)
@@ -114,6 +119,8 @@ def haproxy(name: str, **more: object) -> Proxy:
 PROXIES = [
     nginx("nginx"),
     nginx("nginx-tls", tls=True),
+    # Its workers drop root before they serve; their rings are root's and nobody else's.
+    nginx("nginx-tls-www-data", tls=True, user="www-data"),
     haproxy("haproxy"),
     haproxy("haproxy-tls", tls=True),
     Proxy(

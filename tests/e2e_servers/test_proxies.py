@@ -30,6 +30,7 @@ def test_numbers_are_the_clients(
     run = watch(server).start(harness.preloaded, receiver.endpoint)
     outcomes = load.run(server.address, plan)
     wait_until_idle(server)
+    assert {p.stat().st_mode & 0o077 for p in (run.directory, *run.directory.iterdir())} == {0}, "private"
     assert run.stop() == status
     assert [handed_on(o) for o in outcomes] == [handed_on(o) for o in expected]
     assert run.output.read_text() == plain.output.read_text()

@@ -52,7 +52,7 @@ def test_tls_of_the_servers_own(
     """node's OpenSSL is part of it, granian's TLS is rustls."""
     if server is node_tls and not shutil.which("node"):
         pytest.skip("node is missing: sh tools/deps.sh servers")
-    plan = load.scripted_plan(60, seed=23)
+    plan = players.NODE.plan(60, seed=23)
     playbook.write(tmp_path, plan)
     plain = watch(server(tmp_path)).start(harness.not_at_all, receiver.endpoint)
     expected = load.run(plain.server.address, plan)

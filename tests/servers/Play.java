@@ -24,11 +24,12 @@ class Play {
 
 	static void play(Path file, HttpExchange exchange) throws IOException, InterruptedException {
 		try (InputStream answer = new BufferedInputStream(Files.newInputStream(file))) {
-			String[] head = line(answer).split(" ", 3);
-			exchange.getResponseHeaders().set("content-type", head[2]);
+			String[] head = line(answer).split(" ", 4);
+			Thread.sleep(Long.parseLong(head[0]));
+			exchange.getResponseHeaders().set("content-type", head[3]);
 			// 0 is how this server calls a length that is not known.
-			long length = Long.parseLong(head[1]);
-			exchange.sendResponseHeaders(Integer.parseInt(head[0]), length < 0 ? 0 : length);
+			long length = Long.parseLong(head[2]);
+			exchange.sendResponseHeaders(Integer.parseInt(head[1]), length < 0 ? 0 : length);
 			OutputStream body = exchange.getResponseBody();
 			body.flush();
 			while (true) {

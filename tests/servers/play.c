@@ -118,15 +118,21 @@ static bool send_chunk(int fd, char *bytes, size_t n)
 	return true;
 }
 
+static void pause_for(long ms)
+{
+	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
 /* False where the connection is to be closed. */
 static bool play(int fd, FILE *answer)
 {
 	static const char chunked[] = "transfer-encoding: chunked";
 	char type[256], head[512], words[64];
 	int status;
-	long length;
-	if (fscanf(answer, "%d %ld %255[^\n]\n", &status, &length, type) != 3)
+	long length, wait;
+	if (fscanf(answer, "%ld %d %ld %255[^\n]\n", &wait, &status, &length, type) != 4)
 		return false;
+	pause_for(wait);
 	char framing[64];
 	snprintf(framing, sizeof(framing), length < 0 ? chunked : "content-length: %ld", length);
 	int n = snprintf(head, sizeof(head), "HTTP/1.1 %d Played\r\ncontent-type: %s\r\n%s\r\n\r\n",
@@ -135,7 +141,7 @@ static bool play(int fd, FILE *answer)
 	while (good && fgets(words, sizeof(words), answer)) {
 		char *what;
 		long ms = strtol(words, &what, 10);
-		nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+		pause_for(ms);
 		if (!strcmp(what, " end\n"))
 			return length >= 0 || send_all(fd, "0\r\n\r\n", 5);
 		size_t size = strtoul(what, NULL, 10);

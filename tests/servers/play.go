@@ -23,11 +23,13 @@ func play(name string, w http.ResponseWriter) {
 	defer file.Close()
 	answer := bufio.NewReader(file)
 	line, _ := answer.ReadString('\n')
-	head := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 3)
-	status, _ := strconv.Atoi(head[0])
-	w.Header().Set("content-type", head[2])
-	if head[1] != "-1" {
-		w.Header().Set("content-length", head[1])
+	head := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
+	ms, _ := strconv.Atoi(head[0])
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	status, _ := strconv.Atoi(head[1])
+	w.Header().Set("content-type", head[3])
+	if head[2] != "-1" {
+		w.Header().Set("content-length", head[2])
 	}
 	w.WriteHeader(status)
 	for {

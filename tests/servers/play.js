@@ -18,16 +18,21 @@ function* read(file) {
 	}
 }
 
+function wait(ms) {
+	return new Promise((resolve) => setTimeout(resolve, Number(ms)));
+}
+
 async function play(file, response) {
 	const answer = read(file);
-	const [status, length, ...type] = answer.next().value.words;
+	const [ms, status, length, ...type] = answer.next().value.words;
+	await wait(ms);
 	response.statusCode = Number(status);
 	response.setHeader('content-type', type.join(' '));
 	if (length !== '-1')
 		response.setHeader('content-length', length);
 	response.flushHeaders();
 	for (const { words, piece } of answer) {
-		await new Promise((resolve) => setTimeout(resolve, Number(words[0])));
+		await wait(words[0]);
 		if (response.destroyed)
 			return;
 		if (words[1] === 'end')

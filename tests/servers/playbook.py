@@ -4,7 +4,8 @@ A folder holds a file for each call of a plan, named by the length of its reques
 server finds it by. So each of those servers is a page long, and it is the runtime's own HTTP that is
 tested. A file is
 
-    STATUS LENGTH CONTENT-TYPE    LENGTH is that of the body, or -1: unknown, so chunked
+    MS STATUS LENGTH CONTENT-TYPE wait so long, then write the head. LENGTH is that of the body, or -1:
+                                  unknown, so chunked
     MS N                          wait so long, then write the N bytes that follow this line
     ...
     MS end | MS break             break: close the connection although the body is not at its end
@@ -21,7 +22,8 @@ def written(call: Call) -> bytes:
     for step in scripted.answer(call.method, call.path, call.body):
         match step:
             case scripted.Start(status, content_type, length):
-                head = f"{status} {-1 if length is None else length} {content_type}\n".encode()
+                head = f"{ms:.0f} {status} {-1 if length is None else length} {content_type}\n".encode()
+                ms = 0
             case scripted.Wait(seconds):
                 ms += seconds * 1000
             case scripted.Part(body):

@@ -25,7 +25,7 @@ impl Answer {
     async fn piece(mut self) -> Option<(Result<Bytes>, Answer)> {
         let line = self.line();
         let (ms, what) = line.split_once(' ').expect("two words");
-        tokio::time::sleep(Duration::from_millis(ms.parse().expect("milliseconds"))).await;
+        wait(ms).await;
         match what {
             "end" => None,
             "break" => {
@@ -41,13 +41,18 @@ impl Answer {
     }
 }
 
-fn play(file: &Path) -> Response<Body> {
+async fn wait(ms: &str) {
+    tokio::time::sleep(Duration::from_millis(ms.parse().expect("milliseconds"))).await;
+}
+
+async fn play(file: &Path) -> Response<Body> {
     let mut answer = Answer(std::fs::read(file).expect("an answer").into());
     let line = answer.line();
-    let head: Vec<&str> = line.splitn(3, ' ').collect();
-    let mut response = Response::builder().status(head[0]).header("content-type", head[2]);
-    if head[1] != "-1" {
-        response = response.header("content-length", head[1]);
+    let head: Vec<&str> = line.splitn(4, ' ').collect();
+    wait(head[0]).await;
+    let mut response = Response::builder().status(head[1]).header("content-type", head[3]);
+    if head[2] != "-1" {
+        response = response.header("content-length", head[2]);
     }
     let pieces = stream::unfold(answer, Answer::piece);
     response.body(Body::from_stream(pieces)).expect("a response")
@@ -61,7 +66,7 @@ async fn main() -> Result<()> {
         let is_get = request.method() == "GET";
         match request.into_body().collect().await {
             Ok(_) if is_get => Response::new(Body::from(r#"{"status": "ok"}"#)),
-            Ok(body) => play(&Path::new(&playbook).join(body.to_bytes().len().to_string())),
+            Ok(body) => play(&Path::new(&playbook).join(body.to_bytes().len().to_string())).await,
             Err(_) => Response::new(Body::empty()), // nobody is there to read it
         }
     };
