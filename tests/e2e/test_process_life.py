@@ -353,6 +353,27 @@ def test_descriptors_of_the_server(watch, way: harness.Way, closed: bool, receiv
         run.end_agent()
 
 
+def test_a_storm_of_forks_signals_and_cancellations(tmp_path: Path) -> None:
+    """In the middle of hooks: no hang, no crash, no byte out of order, and no ring of a child."""
+    program = compiled(tmp_path, harness.ROOT / "tests" / "shim" / "storm.c", "-pthread")
+    directory = harness.ring_directory()
+    _, variables = harness.preloaded([])
+    environment = harness.clean_environment() | variables | {"INFERWIRE_AGENT": "external"}
+    try:
+        for more in ({}, {"INFERWIRE_DIR": str(directory)}):
+            run = environment | more if more else harness.clean_environment()
+            assert subprocess.run([program, "4"], env=run, timeout=60).returncode == 0, more
+        assert len(list(directory.glob("*.ring"))) == 1
+        # What it recorded in between can be read to its end.
+        agent = [str(harness.AGENT), "--started-by-shim"]
+        run = environment | {"INFERWIRE_DIR": str(directory), "OTEL_METRICS_EXPORTER": "none"}
+        subprocess.run(agent, env=run, timeout=60, check=True)
+        told = (directory / "agent.log").read_text()
+        assert " ended: " in told and "broken" not in told
+    finally:
+        shutil.rmtree(directory)
+
+
 # ---- limits -----------------------------------------------------------------------------------------
 
 
