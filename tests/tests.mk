@@ -41,7 +41,7 @@ endef
 $(eval $(call test_programs,unit,san,test,,-lcmocka -lbrotlienc))
 $(eval $(call test_programs,tsan,tsan,test,,-lcmocka))
 $(eval $(call test_programs,fuzz,fuzz,fuzz,-fsanitize=fuzzer,))
-$(eval $(call test_programs,bench,obj,bench,,))
+$(eval $(call test_programs,bench,obj,bench,,-lcmocka))
 
 programs = $(patsubst tests/$(1)/%.c,$(BUILD)/$(1)/%,$(wildcard tests/$(1)/*/*_$(2).c))
 UNIT  := $(call programs,unit,test)
@@ -109,7 +109,12 @@ bench:
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) sh tests/venv.sh tests/requirements-bench.txt
 	$(Q)$(MAKE) --no-print-directory bench-run
-bench-run: all $(BENCH)
+# The yardstick of event_bench.
+$(BUILD)/bench/metrics/libon_demand.so: tests/bench/metrics/on_demand.cc
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CXX) -O2 -fPIC -shared $< -lsimdjson -o $@
+bench-run: all $(BENCH) $(BUILD)/bench/metrics/libon_demand.so
 	$(Q)rm -f $(BUILD)/bench/figures.tsv
 	$(Q)$(BUILD)/venv/bin/python tests/bench/shim/cost.py $(BUILD)
 	$(Q)$(BUILD)/venv/bin/python tests/bench/server/uvicorn_cpu.py $(BUILD)

@@ -67,6 +67,8 @@ bubblewrap c:bwrap
 "
 # What `make bench` compares with.
 bench='
+libsimdjson-dev p:simdjson
+g++ c:g++
 lttng-tools c:lttng-sessiond
 liblttng-ust-dev p:lttng-ust
 valgrind c:valgrind
