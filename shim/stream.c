@@ -429,6 +429,8 @@ static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t mov
 void stream_plain_read(struct stream_mark mark, void *buf, size_t moved)
 {
 	struct iovec iov = {buf, moved};
+	if (!conn_lives(mark.id)) /* for one, a child that was forked in the middle of the call */
+		return;
 	mark.time = stamp_now();
 	if (plain_is_http(mark.id, &iov, moved, true))
 		put_data(WIRE_IN, mark, &iov, moved, &conn_slots[mark.id.home].in_bytes);

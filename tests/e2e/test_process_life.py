@@ -470,6 +470,13 @@ def test_children_without_a_ring_are_told(watch, receiver: OtlpReceiver) -> None
     run.stop()
 
 
+def test_children_that_cannot_record_what_they_took_over(watch, receiver: OtlpReceiver) -> None:
+    run = watch(process_server("fork", "--no-files")).start(harness.preloaded, receiver.endpoint)
+    load.run(run.server.address, load.scripted_plan(60, seed=38))
+    run.stop()
+    assert run.calls() == []
+
+
 def told(run: harness.Run) -> dict[str, int]:
     """What the agent says of the first process."""
     assert run.process
