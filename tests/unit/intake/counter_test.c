@@ -127,6 +127,24 @@ static void test_time_does_not_run_back_and_is_never_to_come(void **state)
 	}
 }
 
+/* A record is placed by the newest reading, which another then replaces: the line to that one lies lower
+ * where the clock was slowed meanwhile. */
+static void test_a_reading_that_is_replaced_turns_nothing_back(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	f->world.steered = 1.08;
+	pass(&f->world, 4 * MS);
+	counter_read_again(&f->clock);
+	uint64_t counter = f->world.counter;
+	uint64_t first = counter_to_mono(&f->clock, counter, &no_pair);
+	f->world.steered = 0.92;
+	pass(&f->world, 5 * MS);
+	counter_read_again(&f->clock);
+	assert_true(counter_to_mono(&f->clock, counter + 1, &no_pair) >= first);
+	assert_true(counter_to_mono(&f->clock, counter - 1, &no_pair) <= first);
+}
+
 static void test_what_lies_behind_the_last_reading_is_read_for(void **state)
 {
 	struct fixture *f = *state;
@@ -293,6 +311,7 @@ int main(void)
 		TEST(test_hours_do_not_add_up),
 		TEST(test_a_clock_that_is_slewed_hard_is_followed),
 		TEST(test_time_does_not_run_back_and_is_never_to_come),
+		TEST(test_a_reading_that_is_replaced_turns_nothing_back),
 		TEST(test_what_lies_behind_the_last_reading_is_read_for),
 		TEST(test_a_record_of_long_ago_is_found_in_the_history),
 		TEST(test_what_is_older_than_the_agent_lies_behind_the_rings_own_pair),

@@ -710,7 +710,11 @@ static void test_a_call_that_comes_back_to_another_connection_records_nothing(vo
 	conn_accepted(5);
 	after_read(mark, "late", 4, 0);
 	after_write(mark, "late", 4);
-	assert_string_equal(records(), "open 5.1, in 5.1 @0 GET , close 5.1, open 5.2");
+	reads(5, "PUT ", 0);
+	after_read(mark, "late", 4, 0);
+	after_write(mark, "late", 4);
+	assert_string_equal(records(), "open 5.1, in 5.1 @0 GET , close 5.1, open 5.2, "
+				       "in 5.2 @0 PUT ");
 }
 
 static void test_failures_that_end_a_connection_are_told(void **state)

@@ -100,6 +100,7 @@ static void test_the_short_way_gives_the_same_records(void **state)
 		assert_int_equal(lane_of(f, 0)->head, lane_of(f, 1)->head);
 		record_at(f, 1, 0)->fd = 0;
 		assert_memory_equal(record_at(f, 0, 0), record_at(f, 1, 0), 512);
+		assert_memory_equal(record_at(f, 1, 0) + 1, iov.iov_base, n);
 	}
 	assert_false(ring_put_at_once(&f->ring, &note, bytes, sizeof(bytes)));
 	while (ring_put_at_once(&f->ring, &note, bytes, 1000))
