@@ -56,8 +56,10 @@ static uint32_t attempts;
 /* For a child that was forked to serve one connection: allocating a ring of the usual size would take
  * longer than the fork. */
 #define LANE_BYTES_FOR_ONE (256u * 1024)
-/* Where listening sockets are looked for: a server opens its own first. */
+/* Where listening sockets are looked for: among the first, where those are that are inherited, and up to
+ * the highest that this process was seen to listen on. */
 #define LISTENERS_END 256
+static int listeners_end = LISTENERS_END;
 
 extern char **environ __attribute__((weak));
 /* In glibc alone, which hands constructors the program's arguments and environment. */
@@ -212,9 +214,17 @@ void boot_activate_for_one(void)
 							  : LANE_BYTES_FOR_ONE);
 }
 
+void boot_listens(int fd)
+{
+	/* Of two threads at once one may be forgotten: both make the ring, which is what it is for. */
+	if (fd >= listeners_end)
+		listeners_end = fd + 1;
+	boot_activate();
+}
+
 static bool has_listening_socket(void)
 {
-	for (int fd = 0; fd < LISTENERS_END; fd++) {
+	for (int fd = 0; fd < listeners_end; fd++) {
 		int listens = 0;
 		uint32_t bytes = sizeof(listens);
 		if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, (long)&listens,

@@ -16,6 +16,8 @@ extern bool boot_enabled;
 /* A socket was listened on or accepted from. Makes the ring, unless it is there or cannot be, and
  * starts the agent if nobody holds the directory's lock. Off the hot path; never waits. */
 void boot_activate(void);
+/* The same, for a socket that listens. */
+void boot_listens(int fd);
 /* The same, and this process is one that serves. */
 void boot_serve(void);
 /* The same in a child that is about to serve a connection which its parent accepted: a small ring. */

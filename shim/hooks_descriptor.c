@@ -15,7 +15,7 @@ HOOK(int, listen, (int fd, int backlog))
 {
 	int result = shim_real.listen(fd, backlog);
 	if (result == 0 && boot_enabled)
-		boot_activate();
+		boot_listens(fd);
 	return result;
 }
 

@@ -32,8 +32,14 @@ def process_server(life: str, *more: str) -> harness.Server:
 
 def all_private(directory: Path) -> bool:
     """The directory and what is in it: of this user, and open to no other."""
-    entries = [directory, *directory.iterdir()]
-    return all(e.lstat().st_uid == os.geteuid() and not e.lstat().st_mode & 0o077 for e in entries)
+    for entry in [directory, *directory.iterdir()]:
+        try:
+            found = entry.lstat()
+        except FileNotFoundError:  # it has its last name by now
+            continue
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            return False
+    return True
 
 
 def serve_and_judge(run: harness.Run, receiver: OtlpReceiver, n: int = 200, seed: int = 31) -> None:
@@ -130,6 +136,35 @@ def test_workers_of_another_user(watch, way: harness.Way, receiver: OtlpReceiver
     run = watch(process_server("prefork", "--user", "nobody")).start(way, receiver.endpoint)
     assert all_private(run.directory)
     serve_and_judge(run, receiver)
+
+
+@needs_root
+def test_workers_of_another_user_whose_socket_has_a_high_number(watch, receiver: OtlpReceiver) -> None:
+    run = watch(process_server("prefork", "--user", "nobody", "--high")).start(
+        harness.preloaded, receiver.endpoint
+    )
+    assert all_private(run.directory)
+    serve_and_judge(run, receiver)
+
+
+@needs_root
+def test_gunicorn_whose_workers_are_nobody(watch, receiver: OtlpReceiver) -> None:
+    port = harness.free_port()
+    command = [sys.executable, "-m", "gunicorn", "wsgi_app:app", "--chdir", str(harness.SERVERS)]
+    # The worker of another user may not be able to read what it would import.
+    command += ["--preload", "--user", "nobody", "--workers", "2", "--threads", "8"]
+    command += ["--worker-tmp-dir", "/dev/shm"]
+    command += ["--worker-class", "gthread", "--bind", f"127.0.0.1:{port}", "--log-level", "critical"]
+    run = watch(harness.Server("gunicorn", command, port, "scripted", True))
+    run.start(harness.preloaded, receiver.endpoint)
+    assert all_private(run.directory)
+    # WSGI notices no departure, and chunked requests are the server's business.
+    plan = [c for c in load.scripted_plan(100, seed=39) if c.leave_after is None and not c.chunked]
+    outcomes = load.run(run.server.address, plan)
+    run.stop()
+    judge.check_all(receiver, run.calls(), outcomes, "scripted")
+    workers = {c["pid"] for c in run.calls()}
+    assert workers and run.process and run.process.pid not in workers
 
 
 @needs_root

@@ -14,6 +14,7 @@ accepts does to itself after the socket was made and before it accepts; the last
 
 import argparse
 import ctypes
+import fcntl
 import os
 import pwd
 import resource
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--user")
     parser.add_argument("--chroot")
     parser.add_argument("--close-stdio", action="store_true")
+    parser.add_argument("--high", action="store_true", help="listens on a descriptor above 900")
     parser.add_argument("--no-files", action="store_true", help="RLIMIT_FSIZE is 0")
     parser.add_argument("--lock-memory", action="store_true", help="mlockall before it listens")
     parser.add_argument("--inherited", help="of the listening socket and of connections: FD:HEX,...")
@@ -242,6 +244,10 @@ def main() -> None:
     listener = sockets[0][0] if sockets else socket.create_server(("127.0.0.1", options.port), backlog=64)
     for connection, seen in sockets[1:]:
         threading.Thread(target=serve_and_close, args=(connection, seen), daemon=True).start()
+    if options.high:
+        listener = socket.socket(fileno=fcntl.fcntl(listener.detach(), fcntl.F_DUPFD_CLOEXEC, 900))
+        os.closerange(3, 900)
+        listener.listen(64)
     if options.life == "daemon":
         become_daemon(listener)
     signal.signal(signal.SIGTERM, end)
