@@ -161,19 +161,26 @@ static void test_a_signal_ends_it_and_the_living_keep_their_rings(void **state)
 	assert_int_equal(made_lane(&f->m, 0)->tail, made_lane(&f->m, 0)->head);
 }
 
+/* Descriptors of this process, which stands for the one that is watched. */
+#define CLOSED	  900
+#define LEFT_OPEN 901
+
 static void make_image(struct fixture *f, const char *name, uint64_t made_ns)
 {
 	if (f->m.map)
 		munmap(f->m.map, f->m.bytes);
 	made_ring_file(&f->m, name, (uint32_t)getpid(), ticks_of(getpid()), 1, WIRE_LANE_BYTES_MIN);
 	made_header(&f->m)->made_mono_ns = made_ns;
-	put_request(&f->m, 8);
+	put_request(&f->m, CLOSED);
+	put_request(&f->m, LEFT_OPEN);
 }
 
-/* Whatever their numbers say, and in whatever order the directory has them. */
+/* Whatever their numbers say, and in whatever order the directory has them. What exec left open the
+ * program that came may answer. */
 static void test_after_exec_the_ring_that_was_made_last_is_in_use(void **state)
 {
 	struct fixture *f = *state;
+	assert_int_equal(dup2(STDERR_FILENO, LEFT_OPEN), LEFT_OPEN);
 	for (uint64_t first = 1; first <= 3; first += 2) {
 		make_image(f, "1-2-0.ring", first);
 		make_image(f, "1-2-1.ring", 2);
@@ -185,6 +192,8 @@ static void test_after_exec_the_ring_that_was_made_last_is_in_use(void **state)
 		unlinkat(f->m.dir_fd, "1-2-0.ring", 0);
 		unlinkat(f->m.dir_fd, "1-2-1.ring", 0);
 	}
+	assert_int_equal(lines_with(f, WIRE_LOG_NAME, "ended: 1 calls, 1 lost"), 2);
+	close(LEFT_OPEN);
 }
 
 static void put_ring_at_last_moment(void)
