@@ -3,6 +3,7 @@
 #include "agent/call/session.h"
 #include "agent/export/clock.h"
 #include "agent/intake/liveness.h"
+#include "agent/report.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -145,6 +146,13 @@ static void make_instance_id(char *to, size_t room)
 		 b[13], b[14], b[15]);
 }
 
+static void on_bad_endpoint(void *user, const char *entry, const char *why)
+{
+	const struct watch *w = user;
+	report("INFERWIRE_ENDPOINTS of process %u: \"%s\" is left out: %s", w->process.pid, entry,
+	       why);
+}
+
 static bool make_parts(struct watch *w)
 {
 	const struct process *p = &w->process;
@@ -153,6 +161,8 @@ static bool make_parts(struct watch *w)
 	w->calls = (struct call_sink){on_started, on_first_token, on_ended, on_lost, w};
 	w->server =
 		server_new(p->program, span_of(p->command_line, p->command_line_len), p->provider);
+	if (w->server)
+		server_set_endpoints(w->server, p->endpoints, on_bad_endpoint, w);
 	w->metrics = metrics_new();
 	w->flow = flow_new(&sink);
 	w->unseen = unseen_new();

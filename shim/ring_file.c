@@ -196,6 +196,7 @@ static void fill_header(struct wire_header *h, const struct wire_header *id)
 	h->sequence = id->sequence;
 	text_copy(h->program, sizeof(h->program), settings.program);
 	text_copy(h->provider, sizeof(h->provider), settings.provider);
+	text_copy(h->endpoints, sizeof(h->endpoints), settings.endpoints);
 	text_copy(h->service_name, sizeof(h->service_name), settings.service_name);
 	text_copy(h->resource_attributes, sizeof(h->resource_attributes),
 		  settings.resource_attributes);

@@ -29,6 +29,14 @@ static void copy_variable(char *const *environment, const char *name, char *to, 
 		to[0] = '\0'; /* half a value is a wrong one */
 }
 
+/* Half of them would be wrong ones; and the agent, that tells what is bad of them, tells this. */
+static void copy_endpoints(const char *value)
+{
+	if (value && !text_copy(settings.endpoints, sizeof(settings.endpoints), value))
+		text_copy(settings.endpoints, sizeof(settings.endpoints),
+			  "more than 1023 bytes in all");
+}
+
 /* The kernel's copy of the arguments: musl gives constructors none. */
 static void read_command_line(void)
 {
@@ -135,6 +143,7 @@ bool settings_read(char *const *environment)
 		copy_absolute(settings.directory, sizeof(settings.directory), directory);
 	copy_variable(environment, "INFERWIRE_PROVIDER", settings.provider,
 		      sizeof(settings.provider));
+	copy_endpoints(variable(environment, "INFERWIRE_ENDPOINTS"));
 	copy_variable(environment, "OTEL_SERVICE_NAME", settings.service_name,
 		      sizeof(settings.service_name));
 	copy_variable(environment, "OTEL_RESOURCE_ATTRIBUTES", settings.resource_attributes,

@@ -17,6 +17,7 @@ struct settings {
 	char directory
 		[256];	   /* INFERWIRE_DIR, absolute; empty = the default for the effective uid */
 	char provider[64]; /* INFERWIRE_PROVIDER */
+	char endpoints[1024];		/* INFERWIRE_ENDPOINTS */
 	char service_name[256];		/* OTEL_SERVICE_NAME */
 	char resource_attributes[4096]; /* OTEL_RESOURCE_ATTRIBUTES */
 	char program[64];		/* basename of the first argument */

@@ -157,7 +157,8 @@ struct wire_header {
 	/*  512 */ char resource_attributes[4096]; /* OTEL_RESOURCE_ATTRIBUTES; empty if longer */
 	/* 4608 */ char
 		command_line[2048]; /* /proc/self/cmdline: NUL-separated, cut, ends in NUL NUL */
-	/* 6656 */ uint8_t reserved2[WIRE_HEADER_BYTES - 6656];
+	/* 6656 */ char endpoints[1024]; /* INFERWIRE_ENDPOINTS or empty */
+	/* 7680 */ uint8_t reserved2[WIRE_HEADER_BYTES - 7680];
 };
 
 struct wire_lane {
@@ -192,6 +193,7 @@ _Static_assert(offsetof(struct wire_header, made_counter) == 80, "header layout"
 _Static_assert(offsetof(struct wire_header, program) == 128, "header layout");
 _Static_assert(offsetof(struct wire_header, resource_attributes) == 512, "header layout");
 _Static_assert(offsetof(struct wire_header, command_line) == 4608, "header layout");
+_Static_assert(offsetof(struct wire_header, endpoints) == 6656, "header layout");
 _Static_assert(sizeof(struct wire_lane) == WIRE_LANE_HEADER_BYTES, "lane layout");
 _Static_assert(offsetof(struct wire_lane, dropped_records) == 64, "lane layout");
 _Static_assert(offsetof(struct wire_lane, tail) == 128, "lane layout");

@@ -6,7 +6,6 @@
 #include "agent/call/by_stream.h"
 
 #include "agent/base/limits.h"
-#include "agent/call/endpoint.h"
 #include "agent/call/inference.h"
 #include "agent/call/server.h"
 #include "agent/http/h2.h"
@@ -178,15 +177,11 @@ void by_stream_fail(struct by_stream *b, enum call_error how, uint64_t time_ns)
 
 static void request_head(struct by_stream *b, const struct h2_event *ev)
 {
-	enum call_endpoint endpoint;
 	/* Only a new stream can begin with it, and ids only grow (RFC 9113 5.1.1). */
 	if (ev->stream % 2 == 0 || ev->stream <= b->newest)
 		return;
 	b->newest = ev->stream;
-	if (!endpoint_of(ev->head.method, ev->head.path, &endpoint))
-		return;
-	struct inference *call =
-		inference_new(b->server, b->sink, endpoint, &ev->head, ev->began_ns);
+	struct inference *call = inference_new(b->server, b->sink, &ev->head, ev->began_ns);
 	if (!call || put_on(b, ev->stream, call, false))
 		return;
 	inference_lose(call);

@@ -10,6 +10,7 @@
 #include "agent/call/endpoint.h"
 
 #include "agent/base/hex.h"
+#include "agent/call/configured.h"
 #include "agent/call/pattern.h"
 #include "agent/call/server.h"
 
@@ -179,30 +180,26 @@ static const struct row *row_of(struct span path, struct span *model)
 	return NULL;
 }
 
-bool endpoint_find(enum http_method method, struct span target, struct endpoint *e,
-		   char model[LIMIT_MODEL_BYTES])
+bool endpoint_find(enum http_method method, struct span target, const struct configured *own,
+		   struct endpoint *e, char model[LIMIT_MODEL_BYTES])
 {
 	uint8_t room[PATH_ROOM];
+	enum call_endpoint type;
 	struct span named;
 	if (method != HTTP_POST && method != HTTP_PUT)
 		return false;
+	model[0] = '\0';
 	struct span path = decoded(without_host(endpoint_path(target)), room);
 	while (path.len > 1 && path.at[path.len - 1] == '/')
 		path.len--;
+	if (configured_find(own, path, &type)) {
+		*e = (struct endpoint){ENDPOINT_BY_PATH, type, ENDPOINT_STREAM_ASKED};
+		return type != CALL_ENDPOINTS;
+	}
 	const struct row *row = row_of(path, &named);
 	if (!row || row->rule == ENDPOINT_NOT)
 		return false;
 	*e = (struct endpoint){row->rule, row->type, row->stream};
 	server_model_label(named, false, model, LIMIT_MODEL_BYTES);
-	return true;
-}
-
-bool endpoint_of(enum http_method method, struct span target, enum call_endpoint *endpoint)
-{
-	struct endpoint e;
-	char model[LIMIT_MODEL_BYTES];
-	if (!endpoint_find(method, target, &e, model))
-		return false;
-	*endpoint = e.type;
 	return true;
 }

@@ -29,13 +29,12 @@ struct endpoint {
 	enum endpoint_stream stream : 8;
 };
 
-/* False for what is no inference, whatever its body. `target` is the request target; `model` gets the
- * model in the path as a label, empty if there is none. */
-bool endpoint_find(enum http_method method, struct span target, struct endpoint *e,
-		   char model[LIMIT_MODEL_BYTES]);
+struct configured;
 
-/* The same, for those who want to know only whether to look. */
-bool endpoint_of(enum http_method method, struct span target, enum call_endpoint *endpoint);
+/* False for what is no inference, whatever its body. `target` is the request target; `own` are the entries
+ * of the server's user, or NULL; `model` gets the model in the path as a label, empty if there is none. */
+bool endpoint_find(enum http_method method, struct span target, const struct configured *own,
+		   struct endpoint *e, char model[LIMIT_MODEL_BYTES]);
 
 /* The target's path without its query, as the client wrote it. */
 struct span endpoint_path(struct span target);

@@ -20,7 +20,6 @@
 #include "agent/call/in_order.h"
 
 #include "agent/base/limits.h"
-#include "agent/call/endpoint.h"
 #include "agent/call/inference.h"
 #include "agent/call/server.h"
 #include "agent/http/h1.h"
@@ -200,7 +199,6 @@ static void request_begins(struct in_order *o, uint64_t time_ns)
 static void request_head(struct in_order *o, const struct http_head *head)
 {
 	struct exchange *e = o->reading;
-	enum call_endpoint endpoint;
 	if (!e)
 		return;
 	e->head_seen = true;
@@ -208,8 +206,8 @@ static void request_head(struct in_order *o, const struct http_head *head)
 	if (e == o->first)
 		h1_expect(o->out, e->method);
 	/* An answer that did not wait for the head (a time-out) is to no inference. */
-	if (!e->answered && endpoint_of(head->method, head->path, &endpoint))
-		e->inference = inference_new(o->server, o->sink, endpoint, head, e->arrived_ns);
+	if (!e->answered)
+		e->inference = inference_new(o->server, o->sink, head, e->arrived_ns);
 }
 
 static struct inference *read_call(const struct in_order *o)

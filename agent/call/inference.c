@@ -69,25 +69,30 @@ static void end_coding(struct coding **coding)
 	*coding = NULL;
 }
 
-struct inference *inference_new(struct server *server, const struct call_sink *sink,
-				enum call_endpoint endpoint, const struct http_head *head,
-				uint64_t arrived_ns)
+static void copy_label(char *to, size_t room, const char *from)
 {
-	struct inference *i = calloc(1, sizeof(*i));
-	if (!i)
+	span_copy(span_str(from), to, room);
+}
+
+struct inference *inference_new(struct server *server, const struct call_sink *sink,
+				const struct http_head *head, uint64_t arrived_ns)
+{
+	struct endpoint endpoint;
+	char model[LIMIT_MODEL_BYTES];
+	if (!endpoint_find(head->method, head->path, server_configured(server), &endpoint, model))
 		return NULL;
-	i->server = server;
-	i->sink = sink;
-	i->call.arrived_ns = arrived_ns;
-	i->call.labels.endpoint = endpoint;
-	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
-	server_text_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
-	if (request_init(&i->request, head->content_type) != 0 ||
-	    !endpoint_find(head->method, head->path, &i->endpoint, i->request.model)) {
-		request_release(&i->request);
+	struct inference *i = calloc(1, sizeof(*i));
+	if (!i || request_init(&i->request, head->content_type) != 0) {
 		free(i);
 		return NULL;
 	}
+	i->server = server;
+	i->sink = sink;
+	i->endpoint = endpoint;
+	i->call.arrived_ns = arrived_ns;
+	copy_label(i->request.model, sizeof(i->request.model), model);
+	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
+	server_text_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
 	if (!begin_coding(&i->request_coding, coding_of_request(head)))
 		request_unreadable(&i->request);
 	return i;
@@ -115,11 +120,6 @@ void inference_request_body(struct inference *i, struct span bytes)
 		request_body(&i->request, piece);
 	if (step == STEP_BAD)
 		request_unreadable(&i->request);
-}
-
-static void copy_label(char *to, size_t room, const char *from)
-{
-	span_copy(span_str(from), to, room);
 }
 
 /* The model as far as it can be known without a response. */

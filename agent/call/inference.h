@@ -9,10 +9,9 @@
 
 struct inference;
 
-/* A request for an inference endpoint has begun. NULL without memory: then it is not followed. */
+/* A request has begun. NULL if it is none for an inference endpoint, or without memory. */
 struct inference *inference_new(struct server *server, const struct call_sink *sink,
-				enum call_endpoint endpoint, const struct http_head *head,
-				uint64_t arrived_ns);
+				const struct http_head *head, uint64_t arrived_ns);
 
 void inference_request_body(struct inference *i, struct span bytes);
 /* 0: nobody saw when (the last bytes were lost). */

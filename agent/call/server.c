@@ -2,6 +2,7 @@
 
 #include "agent/base/limits.h"
 #include "agent/base/utf8.h"
+#include "agent/call/configured.h"
 #include "agent/call/provider.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct names {
 struct server {
 	char provider[LIMIT_PROVIDER_BYTES]; /* empty = not known yet */
 	char last_model[LIMIT_MODEL_BYTES];
+	struct configured *configured;
 	bool routes; /* models are called PROVIDER/MODEL */
 	struct names proven, unproven;
 };
@@ -80,7 +82,19 @@ void server_free(struct server *s)
 		return;
 	free(s->proven.at);
 	free(s->unproven.at);
+	configured_free(s->configured);
 	free(s);
+}
+
+void server_set_endpoints(struct server *s, const char *text, configured_bad *bad, void *user)
+{
+	configured_free(s->configured);
+	s->configured = configured_new(text, bad, user);
+}
+
+const struct configured *server_configured(const struct server *s)
+{
+	return s->configured;
 }
 
 const char *server_provider(const struct server *s)

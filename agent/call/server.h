@@ -19,6 +19,10 @@ void server_saw_fingerprint(struct server *s, struct span fingerprint);
 /* The same: a field that this provider alone writes. */
 void server_saw_mark(struct server *s, const char *provider);
 
+/* The entries of INFERWIRE_ENDPOINTS, or NULL. */
+struct configured;
+const struct configured *server_configured(const struct server *s);
+
 /* The model, if all successes had the same one; else NULL. */
 const char *server_only_model(const struct server *s);
 /* A call with this model got a 2xx. */

@@ -19,6 +19,9 @@ enum session_direction { SESSION_IN, SESSION_OUT }; /* as the server sees it: in
 struct server;
 struct server *server_new(const char *program, struct span command_line, const char *provider);
 void server_free(struct server *s);
+/* INFERWIRE_ENDPOINTS (configured.h); `bad` is told of each entry that is none. Before its first session. */
+void server_set_endpoints(struct server *s, const char *text,
+			  void (*bad)(void *user, const char *entry, const char *why), void *user);
 
 struct session;
 

@@ -49,6 +49,7 @@ void header_read(const struct wire_header *h, struct process *p)
 	};
 	copy_text(p->program, h->program, sizeof(p->program));
 	copy_text(p->provider, h->provider, sizeof(p->provider));
+	copy_text(p->endpoints, h->endpoints, sizeof(p->endpoints));
 	copy_text(p->service_name, h->service_name, sizeof(p->service_name));
 	copy_text(p->resource_attributes, h->resource_attributes, sizeof(p->resource_attributes));
 	copy_text(p->command_line, h->command_line, sizeof(p->command_line));

@@ -17,6 +17,7 @@ struct process {
 	/* NUL-terminated, valid UTF-8 not promised */
 	char program[64];
 	char provider[64];
+	char endpoints[1024];
 	char service_name[256];
 	char resource_attributes[4096];
 	char command_line[2048]; /* NUL-separated arguments */

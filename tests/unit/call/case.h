@@ -3,6 +3,7 @@
  *
  *	# a remark
  *	program llama-server                what the ring's header says: program, arguments, provider
+ *	endpoints /x=completion             INFERWIRE_ENDPOINTS
  *	0 in                                at 0 ms the server read
  *		POST /v1/completions HTTP/1.1\r\n
  *		content-length: \L\r\n\r\n
@@ -49,7 +50,7 @@ struct case_event {
 };
 
 struct call_case {
-	char program[64], provider[64], arguments[256];
+	char program[64], provider[64], arguments[256], endpoints[256];
 	size_t arguments_len;
 	bool lossless, pipelines;
 	struct case_event events[CASE_EVENTS];
@@ -189,7 +190,8 @@ static inline void case_take_line(struct call_case *c, const char *line)
 	} else {
 		assert_true(line[0] == '#' || line[0] == '\n' ||
 			    sscanf(line, "program %63s", c->program) == 1 ||
-			    sscanf(line, "provider %63s", c->provider) == 1);
+			    sscanf(line, "provider %63s", c->provider) == 1 ||
+			    sscanf(line, "endpoints %255[^\n]", c->endpoints) == 1);
 	}
 }
 

@@ -29,11 +29,17 @@ struct run {
 	uint64_t hole[2]; /* bytes left out by direction, not told yet */
 };
 
+static void on_bad_entry(void *user, const char *entry, const char *why)
+{
+	(void)user, (void)entry, (void)why;
+}
+
 static void run_begin(struct run *r, struct book *b)
 {
 	*r = (struct run){.sink = book_sink(b)};
 	r->server = server_new(now.program, span_of(now.arguments, now.arguments_len),
 			       now.provider[0] ? now.provider : NULL);
+	server_set_endpoints(r->server, now.endpoints, on_bad_entry, NULL);
 	r->session = session_new(r->server, &r->sink);
 	assert_non_null(r->session);
 }
