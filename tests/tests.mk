@@ -79,7 +79,13 @@ check-deps:
 check: check-deps
 	$(Q)$(MAKE) --no-print-directory check-build
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) $(CHECK_PARTS)
-check-build: all $(UNIT) $(TSAN)
+check-build: all $(UNIT) $(TSAN) $(BUILD)/check/recorded
+
+# Reads the ring that a program of tests/shim left.
+$(BUILD)/check/recorded: tests/shim/recorded.c $(call libs_of,obj,intake base)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) -o $@ $^ $(DEP_LIBS)
 
 # llama-server itself, built from source the first time: about a quarter of an hour. And servers of other
 # languages, and proxies: two minutes.

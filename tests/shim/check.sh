@@ -103,6 +103,9 @@ fi
 # ---- results, errno, side effects -----------------------------------------------------------------
 counted sh tests/shim/results.sh "$build"
 
+# ---- all at once ----------------------------------------------------------------------------------
+counted sh tests/shim/together.sh "$build"
+
 # ---- little shared memory -------------------------------------------------------------------------
 # A server in a container has 64 MB of it and needs them: a ring is an eighth of what is free at most,
 # and where that is too little there is none.
