@@ -4,6 +4,7 @@
  */
 #include "tests/unit/agent/exchange.h"
 
+#include "agent/report.c"
 #include "agent/watch.c"
 
 #include <arpa/inet.h>
