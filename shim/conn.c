@@ -93,13 +93,16 @@ static void let_go(struct conn_id id)
 	uint32_t holders = __atomic_load_n(&home->holders, __ATOMIC_RELAXED);
 	do {
 		/* Forgotten meanwhile, or another connection's already. */
-		if (!holders ||
+		if (!holders || holders & CONN_ENDING ||
 		    __atomic_load_n(&home->generation, __ATOMIC_RELAXED) != id.generation)
 			return;
-	} while (!__atomic_compare_exchange_n(&home->holders, &holders, holders - 1, true,
+	} while (!__atomic_compare_exchange_n(&home->holders, &holders,
+					      holders == 1 ? CONN_ENDING : holders - 1, true,
 					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-	if (holders == 1)
-		stream_closed(id);
+	if (holders > 1)
+		return;
+	stream_closed(id);
+	__atomic_store_n(&home->holders, 0, __ATOMIC_RELEASE);
 }
 
 /* It was: nothing can be asked of it any more. */
@@ -141,12 +144,16 @@ static struct conn_id begin(uint32_t home, uint32_t holders)
 		boot_count_unwatched();
 		return id;
 	}
-	id.generation = slot->generation + 1;
-	slot->in_bytes = slot->out_bytes = slot->forked_at = 0;
-	slot->kind = CONN_NEW;
-	slot->turns = slot->has_object = 0;
-	slot->writes = 0;
-	slot->generation = id.generation;
+	id.generation = __atomic_load_n(&slot->generation, __ATOMIC_RELAXED) + 1;
+	/* Atomic: a thread that comes late from its predecessor may still look. */
+	__atomic_store_n(&slot->in_bytes, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->out_bytes, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->forked_at, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->kind, CONN_NEW, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->turns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->has_object, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->writes, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->generation, id.generation, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->holders, holders, __ATOMIC_RELEASE);
 	return id;
 }
@@ -201,7 +208,7 @@ void conn_before_fork(struct conn_fresh *fresh)
 		struct conn_slot *home = &conn_slots[id.home];
 		uint64_t in = __atomic_load_n(&home->in_bytes, __ATOMIC_RELAXED);
 		uint64_t out = __atomic_load_n(&home->out_bytes, __ATOMIC_RELAXED);
-		if (in || out || home->kind != CONN_NEW) {
+		if (in || out || __atomic_load_n(&home->kind, __ATOMIC_RELAXED) != CONN_NEW) {
 			__atomic_store_n(&home->forked_at, out + 1, __ATOMIC_RELAXED);
 		} else if (fresh->count < CONN_FRESH_MAX) {
 			fresh->at[fresh->count].fd = fd;
@@ -251,7 +258,8 @@ struct conn_id conn_adopt(int fd)
 bool conn_may_be_a_childs(struct conn_id id)
 {
 	const struct conn_slot *home = &conn_slots[id.home];
-	return home->forked_at == home->out_bytes + 1;
+	return __atomic_load_n(&home->forked_at, __ATOMIC_RELAXED) ==
+	       __atomic_load_n(&home->out_bytes, __ATOMIC_RELAXED) + 1;
 }
 
 void conn_duplicated(int of, int fd)

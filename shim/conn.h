@@ -33,7 +33,10 @@ extern uint8_t conn_watches[CONN_MAX];
 /* The one test on the hot path. */
 static inline bool conn_watched(int fd)
 {
-	return __builtin_expect((uint32_t)fd < CONN_MAX && conn_watches[(uint32_t)fd], 0);
+	return __builtin_expect(
+		(uint32_t)fd < CONN_MAX &&
+			__atomic_load_n(&conn_watches[(uint32_t)fd], __ATOMIC_RELAXED),
+		0);
 }
 
 enum conn_kind {
@@ -44,13 +47,17 @@ enum conn_kind {
 		3, /* its plain text begins like an HTTP request: ciphertext is not copied */
 };
 
+/* In `holders`: the last descriptor was closed, and its end is being told. It lives no more, and none
+ * may begin in its place yet, whose counts would be taken for its own. */
+#define CONN_ENDING 0x80000000u
+
 /* One a descriptor, and a cache line: threads that serve neighbouring descriptors do not meet in it.
  * The first two fields are the descriptor's, the others those of the connection whose home it is. */
 struct conn_slot {
 	uint32_t home; /* the connection that the descriptor stands for */
 	uint32_t home_generation;
 	uint32_t generation; /* of the connection whose home this is; counts up */
-	uint32_t holders;    /* descriptors that stand for it; 0 = ended */
+	uint32_t holders;    /* descriptors that stand for it; 0 = ended; CONN_ENDING */
 	uint32_t kind;	     /* enum conn_kind */
 	/* Of CONN_TLS, to tell a handshake from what follows it; advisory, they stick at their ends. */
 	uint8_t turns;	    /* runs of reads and of writes, in turn: odd = the client spoke last */
@@ -92,7 +99,7 @@ static inline struct conn_id conn_of(int fd)
 static inline bool conn_lives(struct conn_id id)
 {
 	const struct conn_slot *home = &conn_slots[id.home];
-	return id.generation && __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
+	return id.generation && (int32_t)__atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) > 0 &&
 	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation;
 }
 

@@ -331,7 +331,7 @@ static inline bool some_moved(ssize_t moved, size_t n)
 
 static inline bool is_plain_http(struct conn_id id, const struct conn_slot *home)
 {
-	return __atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) &&
+	return (int32_t)__atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) > 0 &&
 	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation &&
 	       id.generation && __atomic_load_n(&home->kind, __ATOMIC_RELAXED) == CONN_HTTP;
 }
