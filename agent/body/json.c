@@ -81,6 +81,12 @@ void json_reset(struct json *p)
 	p->node = JSON_DOCUMENT;
 }
 
+void json_skip_document(struct json *p)
+{
+	json_reset(p);
+	p->state = JSON_AT_END;
+}
+
 /* ---- containers --------------------------------------------------------------------------------- */
 
 static inline const struct json_node *node_at(const struct json *p, uint16_t node)

@@ -61,6 +61,8 @@ struct json *json_new(const struct json_tree *t); /* NULL without memory */
 void json_free(struct json *p);
 /* Begins a new document. */
 void json_reset(struct json *p);
+/* A whole document was read without it (json_shape.h): what follows is taken as behind a document. */
+void json_skip_document(struct json *p);
 
 /* BAD at the first byte that cannot be JSON; text after a complete document is BAD too, white space
  * is not. Invalid UTF-8 and lone surrogates in strings are let pass (servers differ). */

@@ -257,11 +257,11 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 	i->call.http_status = head->status;
 	i->kind = kind_of(head);
 	i->call.labels.stream = i->kind != BODY_WHOLE;
-	if (!begin_coding(&i->response_coding, head->content_encoding) ||
-	    reply_init(&i->reply, i->server) != 0)
-		i->kind = BODY_UNREAD;
-	else
+	reply_init(&i->reply, i->server, i->kind != BODY_WHOLE);
+	if (begin_coding(&i->response_coding, head->content_encoding))
 		reply_head(&i->reply, head);
+	else
+		i->kind = BODY_UNREAD;
 	sse_init(&i->sse);
 }
 
@@ -317,12 +317,25 @@ static void end_document(struct inference *i, uint64_t time_ns)
 		token_at(i, time_ns);
 }
 
+static void cannot_be_read(struct inference *i)
+{
+	if (i->kind != BODY_UNREAD)
+		reply_drop_document(&i->reply);
+	i->kind = BODY_UNREAD;
+}
+
+static void read_document(struct inference *i, struct span bytes)
+{
+	if (!reply_bytes(&i->reply, bytes))
+		cannot_be_read(i);
+}
+
 static void read_events(struct inference *i, struct span bytes, uint64_t time_ns)
 {
 	struct sse_event ev;
-	while (sse_next(&i->sse, &bytes, &ev) == STEP_EVENT) {
+	while (i->kind == BODY_EVENTS && sse_next(&i->sse, &bytes, &ev) == STEP_EVENT) {
 		if (ev.type == SSE_DATA) {
-			reply_bytes(&i->reply, ev.data);
+			read_document(i, ev.data);
 		} else if (ev.type == SSE_END) {
 			if (span_is(ev.name, "error"))
 				reply_failed(&i->reply);
@@ -333,11 +346,11 @@ static void read_events(struct inference *i, struct span bytes, uint64_t time_ns
 
 static void read_lines(struct inference *i, struct span bytes, uint64_t time_ns)
 {
-	while (bytes.len) {
+	while (bytes.len && i->kind == BODY_LINES) {
 		const uint8_t *lf = memchr(bytes.at, '\n', bytes.len);
 		struct span part = span_take(&bytes, lf ? (size_t)(lf - bytes.at) : bytes.len);
 		i->lines_open |= part.len > 0;
-		reply_bytes(&i->reply, part);
+		read_document(i, part);
 		if (!lf)
 			return;
 		span_skip(&bytes, 1);
@@ -354,14 +367,7 @@ static void read_body(struct inference *i, struct span bytes, uint64_t time_ns)
 	else if (i->kind == BODY_LINES)
 		read_lines(i, bytes, time_ns);
 	else if (i->kind == BODY_WHOLE)
-		reply_bytes(&i->reply, bytes);
-}
-
-static void cannot_be_read(struct inference *i)
-{
-	if (i->kind != BODY_UNREAD)
-		reply_drop_document(&i->reply);
-	i->kind = BODY_UNREAD;
+		read_document(i, bytes);
 }
 
 void inference_response_body(struct inference *i, struct span bytes, uint64_t time_ns)

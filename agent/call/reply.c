@@ -10,6 +10,7 @@
 #include "agent/call/reply.h"
 
 #include "agent/body/json.h"
+#include "agent/body/json_shape.h"
 #include "agent/call/sequences.h"
 #include "agent/http/event.h"
 
@@ -264,6 +265,9 @@ static const struct json_want wants[] = {
 	{"response.meta.billed_units.output_tokens", COUNT(BILLED_OUTPUT)},
 };
 
+/* Strings and numbers of these are what was generated, or may be. */
+#define FIRST_NAME WANT_BLOCK_TYPE
+
 static struct json_tree *tree;
 
 static void make_tree(void)
@@ -271,20 +275,65 @@ static void make_tree(void)
 	tree = json_tree_new(wants, sizeof(wants) / sizeof(wants[0]));
 }
 
-int reply_init(struct reply *r, struct server *server)
+struct reply_reader {
+	struct json *spare; /* NULL: it is lent */
+	struct json_shapes *shapes;
+};
+
+struct reply_reader *reply_reader_new(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	*r = (struct reply){.server = server};
+	struct reply_reader *reader = calloc(1, sizeof(*reader));
 	pthread_once(&once, make_tree);
-	r->scan = tree ? json_new(tree) : NULL;
-	return r->scan ? 0 : -ENOMEM;
+	if (reader && tree) {
+		reader->spare = json_new(tree);
+		reader->shapes = json_shapes_new(tree, FIRST_NAME);
+	}
+	if (reader && reader->spare && reader->shapes)
+		return reader;
+	reply_reader_free(reader);
+	return NULL;
+}
+
+void reply_reader_free(struct reply_reader *reader)
+{
+	if (!reader)
+		return;
+	json_free(reader->spare);
+	json_shapes_free(reader->shapes);
+	free(reader);
+}
+
+static void lend_scanner(struct reply *r)
+{
+	struct reply_reader *reader = server_reader(r->server);
+	r->scan = reader->spare ? reader->spare : json_new(tree);
+	reader->spare = NULL;
+	if (r->scan)
+		json_reset(r->scan);
+}
+
+static void give_scanner_back(struct reply *r)
+{
+	if (!r->scan)
+		return;
+	struct reply_reader *reader = server_reader(r->server);
+	if (reader->spare)
+		json_free(r->scan);
+	else
+		reader->spare = r->scan;
+	r->scan = NULL;
+}
+
+void reply_init(struct reply *r, struct server *server, bool streams)
+{
+	*r = (struct reply){.server = server, .streams = streams};
 }
 
 void reply_release(struct reply *r)
 {
-	json_free(r->scan);
+	give_scanner_back(r);
 	free(r->sequences);
-	r->scan = NULL;
 	r->sequences = NULL;
 }
 
@@ -526,7 +575,7 @@ static void take_number(struct reply *r, const struct json_event *ev)
 static void next_document(struct reply *r)
 {
 	r->now = (struct reply_document){0};
-	json_reset(r->scan);
+	give_scanner_back(r);
 }
 
 /* An element of a document that is an array: each is an answer of its own, or a part of one. */
@@ -571,7 +620,22 @@ static void take(struct reply *r, const struct json_event *ev)
 		take_mark(r, ev->id);
 }
 
-void reply_bytes(struct reply *r, struct span bytes)
+/* A whole document that is like an earlier one of the server. */
+static bool take_known(struct reply *r, struct span document)
+{
+	size_t count;
+	const struct json_event *ev =
+		json_shapes_events(server_reader(r->server)->shapes, document, &count);
+	if (!ev)
+		return false;
+	for (size_t n = 0; n < count; n++)
+		take(r, &ev[n]);
+	r->now.known = true;
+	r->now.bytes = (uint32_t)document.len;
+	return true;
+}
+
+static void scan(struct reply *r, struct span bytes)
 {
 	struct json_event ev;
 	size_t len = bytes.len;
@@ -582,6 +646,24 @@ void reply_bytes(struct reply *r, struct span bytes)
 	r->done |= step == STEP_BAD && r->now.bytes + (len - bytes.len) == 1 && bytes.len &&
 		   bytes.at[0] == 'D';
 	r->now.bytes += (uint32_t)(len - bytes.len);
+}
+
+bool reply_bytes(struct reply *r, struct span bytes)
+{
+	bool first = r->streams && !r->scan && !r->now.bytes;
+	if (first && take_known(r, bytes))
+		return true;
+	if (!r->scan)
+		lend_scanner(r);
+	if (!r->scan)
+		return false;
+	if (r->now.known)
+		json_skip_document(r->scan);
+	r->now.known = false;
+	scan(r, bytes);
+	if (first && json_done(r->scan))
+		json_shapes_learn(server_reader(r->server)->shapes, bytes);
+	return true;
 }
 
 void reply_failed(struct reply *r)

@@ -35,15 +35,22 @@ struct reply_document {
 	uint8_t type; /* enum reply_type */
 	uint32_t index;	     /* of the choice or sequence it belongs to */
 	uint32_t bytes;	     /* before the first that is no JSON */
+	bool known;	     /* it was read by a shape, as far as it came */
 	uint32_t counts[14]; /* by enum reply_count, reply.c */
 	uint16_t counted;    /* those that it has: bits */
 };
 
 struct reply_sequences;
 
+/* What reads the documents of all replies of a server, one at a time. Only a document that the end of the
+ * input cut has a scanner of its own. */
+struct reply_reader;
+struct reply_reader *reply_reader_new(void); /* NULL without memory */
+void reply_reader_free(struct reply_reader *reader);
+
 struct reply {
 	struct server *server;
-	struct json *scan;
+	struct json *scan; /* NULL: no document is open, or nothing of it was scanned yet */
 	struct reply_document now;
 	/* of the response so far */
 	char model[LIMIT_MODEL_BYTES];
@@ -55,20 +62,21 @@ struct reply {
 	struct reply_sequences *sequences; /* NULL until the engine counts */
 	uint32_t content_documents;
 	uint32_t total; /* tokens of any kind, where a usage says no more */
+	bool streams;
 	bool any_failed;
 	bool goes_on; /* a choice said that it is not finished */
 	bool done;    /* [DONE] was there */
 };
 
-/* 0 or -ENOMEM. A zeroed struct is released. */
-int reply_init(struct reply *r, struct server *server);
+/* A zeroed struct is released. `streams`: there are many documents. */
+void reply_init(struct reply *r, struct server *server, bool streams);
 void reply_release(struct reply *r);
 
 /* Counts that servers put into the response's fields. */
 void reply_head(struct reply *r, const struct http_head *head);
 
-/* Bytes of the present document. */
-void reply_bytes(struct reply *r, struct span bytes);
+/* Bytes of the present document. False without memory: it is not read. */
+bool reply_bytes(struct reply *r, struct span bytes);
 /* The document is an error for what was around it: an event's name, a frame's header. */
 void reply_failed(struct reply *r);
 /* The document is complete; the next begins. Returns whether it carried a token: generated content,

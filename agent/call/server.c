@@ -4,6 +4,7 @@
 #include "agent/base/utf8.h"
 #include "agent/call/configured.h"
 #include "agent/call/provider.h"
+#include "agent/call/reply.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct server {
 	struct configured *configured;
 	bool routes; /* models are called PROVIDER/MODEL */
 	struct names proven, unproven;
+	struct reply_reader *reader;
 };
 
 static uint64_t hash_of(const char *text)
@@ -64,7 +66,7 @@ struct server *server_new(const char *program, struct span command_line, const c
 {
 	struct server *s = calloc(1, sizeof(*s));
 	if (!s || !names_init(&s->proven, PROVEN_MODELS) ||
-	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS)) {
+	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS) || !(s->reader = reply_reader_new())) {
 		server_free(s);
 		return NULL;
 	}
@@ -83,6 +85,7 @@ void server_free(struct server *s)
 	free(s->proven.at);
 	free(s->unproven.at);
 	configured_free(s->configured);
+	reply_reader_free(s->reader);
 	free(s);
 }
 
@@ -95,6 +98,11 @@ void server_set_endpoints(struct server *s, const char *text, configured_bad *ba
 const struct configured *server_configured(const struct server *s)
 {
 	return s->configured;
+}
+
+struct reply_reader *server_reader(const struct server *s)
+{
+	return s->reader;
 }
 
 const char *server_provider(const struct server *s)

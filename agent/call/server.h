@@ -23,6 +23,9 @@ void server_saw_mark(struct server *s, const char *provider);
 struct configured;
 const struct configured *server_configured(const struct server *s);
 
+/* What reads its replies. */
+struct reply_reader *server_reader(const struct server *s);
+
 /* The model, if all successes had the same one; else NULL. */
 const char *server_only_model(const struct server *s);
 /* A call with this model got a 2xx. */

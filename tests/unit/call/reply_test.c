@@ -10,7 +10,8 @@ static int set_up(void **state)
 	(void)state;
 	server = server_new("x", span_of(NULL, 0), NULL);
 	assert_non_null(server);
-	return reply_init(&reply, server);
+	reply_init(&reply, server, true);
+	return 0;
 }
 
 static int tear_down(void **state)
@@ -21,9 +22,41 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool same_tokens(const struct reply_tokens *a, const struct reply_tokens *b)
+{
+	return a->output == b->output && a->input == b->input && a->cached == b->cached &&
+	       a->known == b->known && a->has_input == b->has_input &&
+	       a->has_cached == b->has_cached;
+}
+
+/* A document that is read by its shape, as all but the first of its kind are, says the same. */
+static void says_the_same_again(const char *document)
+{
+	struct reply first, again;
+	reply_init(&first, server, true);
+	reply_init(&again, server, true);
+	reply_bytes(&first, span_str(document));
+	bool token = reply_end_document(&first);
+	reply_bytes(&again, span_str(document));
+	assert_true(reply_end_document(&again) == token);
+	assert_string_equal(again.model, first.model);
+	assert_string_equal(again.finish_reason, first.finish_reason);
+	assert_true(same_tokens(&again.usage, &first.usage));
+	assert_true(same_tokens(&again.begun, &first.begun));
+	assert_true(same_tokens(&again.engine, &first.engine));
+	assert_int_equal(again.content_documents, first.content_documents);
+	assert_int_equal(again.total, first.total);
+	assert_int_equal(again.any_failed, first.any_failed);
+	assert_int_equal(again.goes_on, first.goes_on);
+	assert_int_equal(again.done, first.done);
+	reply_release(&first);
+	reply_release(&again);
+}
+
 /* One document, a byte at a time; whether it carried a token. */
 static bool token(const char *document)
 {
+	says_the_same_again(document);
 	for (; *document; document++)
 		reply_bytes(&reply, span_of(document, 1));
 	return reply_end_document(&reply);
