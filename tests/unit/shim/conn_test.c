@@ -41,9 +41,10 @@ bool boot_may_call(void)
 	return may_call;
 }
 
+static bool has_ring = true;
 bool boot_has_ring(void)
 {
-	return own_process;
+	return own_process && has_ring;
 }
 
 bool boot_is_active(void)
@@ -73,6 +74,15 @@ static int *fake_errno_location(void)
 	return &error;
 }
 
+/* As where the kernel does not wipe them in forked children; and as they are where it did. */
+static bool fresh_tables(void)
+{
+	boot_wipe_missing = true;
+	bool made = conn_prepare();
+	boot_wipe_missing = false;
+	return made;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -83,11 +93,7 @@ static int setup(void **state)
 	*fake_errno_location() = ECONNRESET;
 	own_process = may_call = true;
 	unwatched = 0;
-	/* Fresh tables each time, as where the kernel does not wipe them. */
-	boot_wipe_missing = true;
-	bool made = conn_prepare();
-	boot_wipe_missing = false;
-	return made ? 0 : -1;
+	return fresh_tables() ? 0 : -1;
 }
 
 /* All records so far, a word each, and forgets them. */
@@ -742,6 +748,92 @@ static void test_descriptors_past_the_table_are_counted(void **state)
 	assert_false(conn_watched(-1));
 }
 
+/* What the hook of fork does in the child, whose tables the kernel wiped. */
+static void become_child(void)
+{
+	struct conn_fresh fresh;
+	conn_before_fork(&fresh);
+	records();
+	assert_true(fresh_tables());
+	conn_after_fork(&fresh);
+}
+
+static void test_a_forked_child_has_what_nothing_was_read_from(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	conn_accepted(8);
+	reads(8, "GET ", 0);
+	become_child();
+	assert_true(conn_watched(7));
+	assert_false(conn_watched(8));
+	reads(7, "POST", 0);
+	writes(7, "HTTP");
+	conn_closing(7);
+	assert_string_equal(records(), "open 7.1, in 7.1 @0 POST, out 7.1 @0 HTTP, close 7.1");
+}
+
+static void test_a_forked_child_that_only_closes_records_nothing(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	conn_accepted(9);
+	become_child();
+	conn_closing(7);
+	conn_closing_range(0, 100);
+	assert_false(conn_watched(7) || conn_watched(9));
+	assert_string_equal(records(), "");
+}
+
+static void test_a_forked_child_moves_a_connection_to_0_and_1(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	become_child();
+	conn_duplicated(7, 0);
+	conn_duplicated(7, 1);
+	conn_closing(7);
+	assert_string_equal(records(), "");
+	reads(0, "GET ", 0);
+	writes(1, "HTTP");
+	conn_closing(0);
+	assert_string_equal(records(), "open 7.1, in 7.1 @0 GET , out 7.1 @0 HTTP");
+	conn_closing(1);
+	assert_string_equal(records(), "close 7.1");
+}
+
+static void test_a_forked_child_without_a_ring_counts_it_once(void **state)
+{
+	(void)state;
+	conn_accepted(7);
+	become_child();
+	has_ring = false;
+	reads(7, "GET ", 0);
+	writes(7, "HTTP");
+	has_ring = true;
+	assert_int_equal(unwatched, 1);
+	assert_false(conn_watched(7));
+	assert_string_equal(records(), "");
+}
+
+/* Its child may have answered: a close without an answer is no failure of the call. */
+static void test_what_was_read_before_a_fork_may_be_a_childs(void **state)
+{
+	struct conn_fresh fresh;
+	(void)state;
+	conn_accepted(7);
+	conn_accepted(8);
+	reads(7, "GET ", 0);
+	reads(8, "GET ", 0);
+	conn_before_fork(&fresh);
+	assert_int_equal(fresh.count, 0);
+	writes(8, "HTTP");
+	records();
+	conn_closing(7);
+	conn_closing(8);
+	assert_string_equal(records(), "opaque 7.1 (2), close 8.1");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -773,6 +865,11 @@ int main(void)
 		TEST(test_a_call_that_comes_back_to_another_connection_records_nothing),
 		TEST(test_failures_that_end_a_connection_are_told),
 		TEST(test_descriptors_past_the_table_are_counted),
+		TEST(test_a_forked_child_has_what_nothing_was_read_from),
+		TEST(test_a_forked_child_that_only_closes_records_nothing),
+		TEST(test_a_forked_child_moves_a_connection_to_0_and_1),
+		TEST(test_a_forked_child_without_a_ring_counts_it_once),
+		TEST(test_what_was_read_before_a_fork_may_be_a_childs),
 	};
 	int failed = cmocka_run_group_tests_name("shim/conn, vectors", tests, NULL, NULL);
 	one_buffer = true;
