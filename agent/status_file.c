@@ -27,8 +27,8 @@ static json_t *describe_connections(const struct watch_stats *s)
 			 number(s->flow.live), "connections_total", number(s->flow.opened), "http",
 			 number(s->flow.http), "tls", number(s->flow.tls), "encrypted",
 			 number(s->flow.encrypted), "opaque", number(s->flow.opaque), "unseen",
-			 number(s->unseen.not_seen), "unseen_io_uring", number(s->unseen.io_uring),
-			 "unwatched", number(s->unwatched));
+			 number(s->unseen.not_seen + s->flow.hidden), "unseen_io_uring",
+			 number(s->unseen.io_uring), "unwatched", number(s->unwatched));
 }
 
 static json_t *describe_process(struct watch *w)

@@ -395,7 +395,7 @@ static void tell_connections(struct watch *w)
 		[METRICS_CONN_TLS] = s.tls,
 		[METRICS_CONN_ENCRYPTED] = s.encrypted,
 		[METRICS_CONN_OPAQUE] = s.opaque,
-		[METRICS_CONN_UNSEEN] = unseen_total(w->unseen).not_seen,
+		[METRICS_CONN_UNSEEN] = unseen_total(w->unseen).not_seen + s.hidden,
 		[METRICS_CONN_UNSEEN_IO_URING] = unseen_total(w->unseen).io_uring,
 		[METRICS_CONN_UNWATCHED] = ring_reader_unwatched(w->ring),
 	};

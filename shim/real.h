@@ -54,6 +54,10 @@
 	X(ssize_t, splice,                                                                         \
 	  (int from, off_t *from_offset, int fd, off_t *offset, size_t n, unsigned flags),         \
 	  (from, from_offset, fd, offset, n, flags))                                               \
+	X(void *, fdopen, (int fd, const char *mode), (fd, mode))                                  \
+	X(int, vdprintf, (int fd, const char *format, __builtin_va_list args), (fd, format, args)) \
+	X(int, __vdprintf_chk, (int fd, int flag, const char *format, __builtin_va_list args),     \
+	  (fd, flag, format, args))                                                                \
 	X(int, dup, (int fd), (fd))                                                                \
 	X(int, dup2, (int fd, int to), (fd, to))                                                   \
 	X(int, dup3, (int fd, int to, int flags), (fd, to, flags))                                 \

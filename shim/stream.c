@@ -185,14 +185,21 @@ static void give_up(struct conn_id id, enum wire_opaque why)
 
 void stream_given_up(struct conn_id id, uint64_t now_ns)
 {
-	put_control_at(now_ns, WIRE_OPAQUE, id, WIRE_OPAQUE_OTHER, 0);
+	put_control_at(now_ns, WIRE_OPAQUE, id, WIRE_OPAQUE_HIDDEN, 0);
 	conn_forget(id);
 }
 
 void stream_handed_over(struct conn_id id)
 {
 	if (conn_lives(id) && kind_of(id) != CONN_NEW)
-		give_up(id, WIRE_OPAQUE_OTHER);
+		give_up(id, WIRE_OPAQUE_HIDDEN);
+}
+
+void stream_hidden(int fd)
+{
+	struct conn_id id = conn_of(fd);
+	if (conn_lives(id))
+		give_up(id, WIRE_OPAQUE_HIDDEN);
 }
 
 /* Decides by the first bytes of a connection; false if they are not to be recorded. */

@@ -124,6 +124,7 @@ enum wire_opaque {
 		1, /* it began with a TLS record, ciphertext went on, no plain text was seen */
 	WIRE_OPAQUE_OTHER =
 		2, /* neither TLS nor an HTTP method; or so the plain text of TLS began */
+	WIRE_OPAQUE_HIDDEN = 3, /* its bytes go where no hook is: C's stdio, another process */
 };
 
 enum wire_clock {

@@ -154,6 +154,8 @@ static void give_up(struct flow *f, struct connection *c, const struct ring_reco
 {
 	if (!c->counted && rec->info == WIRE_OPAQUE_TLS)
 		f->stats.encrypted++;
+	else if (!c->counted && rec->info == WIRE_OPAQUE_HIDDEN)
+		f->stats.hidden++;
 	else if (!c->counted)
 		f->stats.opaque++;
 	end_connection(f, c, FLOW_LOST, rec->time_ns);

@@ -43,6 +43,7 @@ struct flow_stats {
 	uint64_t http;
 	uint64_t tls;	    /* HTTP that is read as the plain text of TLS */
 	uint64_t encrypted; /* TLS without its plain text */
+	uint64_t hidden;    /* its bytes go where the shim does not see them */
 	uint64_t opaque;    /* neither TLS nor HTTP; or TLS, and its plain text is no HTTP */
 	uint64_t records;
 	uint64_t bytes;

@@ -214,3 +214,30 @@ def test_an_agent_that_takes_over_calls_nothing_unseen(watch, held, receiver: Ot
     finally:
         agent.terminate()
         agent.wait(20)
+
+
+def stdio_server(folder: Path, *how: str) -> harness.Server:
+    port = harness.free_port()
+    command = [compiled("stdio_server", folder), str(port), *how]
+    return harness.Server("stdio", command, port, "unknown", is_scripted=False)
+
+
+def test_streams_of_stdio_are_unseen(watch, held, tmp_path: Path, receiver: OtlpReceiver) -> None:
+    run = watch(stdio_server(tmp_path)).start(harness.preloaded, receiver.endpoint)
+    held(run.server.address, 4, requests=2)
+    told(receiver, {("unseen", "not_seen"): 5})
+    assert status_of(run)["unseen"] == 5
+
+
+def test_answers_that_were_printed_make_no_wrong_call(watch, held, tmp_path: Path, receiver: OtlpReceiver) -> None:
+    run = watch(stdio_server(tmp_path, "print")).start(harness.preloaded, receiver.endpoint)
+    connection = client.Connection(run.server.address)
+    for _ in range(3):
+        body = b'{"model":"m","prompt":"x"}'
+        assert connection.call(client.request("POST", "/v1/completions", body)).status == 200
+    connection.close()
+    told(receiver, {("http", None): 2})
+    run.stop()
+    assert run.calls() == []
+    lost = receiver.totals("inferwire.calls.lost")
+    assert sum(lost.values()) == 3

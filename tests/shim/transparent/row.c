@@ -438,6 +438,7 @@ int main(int argc, char **argv)
 		rows_of_descriptors(kind);
 		rows_of_accepting(kind);
 		rows_of_syscall(kind);
+		rows_of_stdio(kind);
 	}
 	waiting();
 	children();

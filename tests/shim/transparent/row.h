@@ -107,6 +107,7 @@ void rows_of_kernel_copies(enum kind kind);
 void rows_of_descriptors(enum kind kind);
 void rows_of_accepting(enum kind kind);
 void rows_of_syscall(enum kind kind);
+void rows_of_stdio(enum kind kind);
 
 /* Without kinds: calls that wait, are interrupted, or have children. */
 void waiting(void);

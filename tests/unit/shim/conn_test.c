@@ -555,6 +555,22 @@ static void test_a_server_of_http2_may_speak_first(void **state)
 	}
 }
 
+static void test_what_is_hidden_from_here_on_is_told(void **state)
+{
+	(void)state;
+	conn_accepted(3);
+	reads(3, "GET ", 0);
+	stream_hidden(3);
+	assert_string_equal(records(), "open 3.1, in 3.1 @0 GET , opaque 3.1 (3)");
+	assert_false(conn_watched(3));
+	stream_hidden(3);
+	conn_accepted(4);
+	conn_duplicated(4, 5);
+	stream_hidden(5);
+	assert_false(conn_watched(4) && conn_lives(conn_of(4)));
+	assert_string_equal(records(), "open 4.1, opaque 4.1 (3)");
+}
+
 static void test_duplicates_stand_for_one_connection_until_the_last_is_closed(void **state)
 {
 	(void)state;
@@ -853,6 +869,7 @@ int main(void)
 		TEST(test_more_tls_objects_than_places_are_nobodys),
 		TEST(test_a_server_that_speaks_first_is_no_http_server),
 		TEST(test_a_server_of_http2_may_speak_first),
+		TEST(test_what_is_hidden_from_here_on_is_told),
 		TEST(test_duplicates_stand_for_one_connection_until_the_last_is_closed),
 		TEST(test_dup2_over_a_connection_closes_it),
 		TEST(test_a_range_closes_what_is_watched_in_it),
