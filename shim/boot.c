@@ -35,6 +35,8 @@ static union {
 		uint32_t state; /* enum boot_state */
 		uint32_t pid;	/* of the process that made the ring */
 		uint32_t
+			unwatched; /* connections accepted while the ring was made, to be counted in it */
+		uint32_t
 			image; /* of the process that this memory is of; 0 = a forked child's, not asked yet */
 	};
 	uint8_t pages[CONN_PAGE_BYTES];
@@ -111,12 +113,37 @@ uint64_t boot_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-void boot_count_unwatched(void)
+/* NULL: there is no ring, or not yet. */
+static struct wire_header *header(void)
 {
 	struct wire_header *h =
 		(struct wire_header *)__atomic_load_n(&boot_ring.map, __ATOMIC_ACQUIRE);
-	if (h && (ring_file_header_is_inherited || boot_has_ring()))
-		__atomic_fetch_add(&h->unwatched, 1, __ATOMIC_RELAXED);
+	return h && (ring_file_header_is_inherited || boot_has_ring()) ? h : NULL;
+}
+
+static void count_in_ring(uint32_t connections)
+{
+	struct wire_header *h = header();
+	if (h && connections)
+		__atomic_fetch_add(&h->unwatched, connections, __ATOMIC_RELAXED);
+}
+
+/* What came before the ring. Both who makes it and who counts call this last, so nothing stays. */
+static void count_early(void)
+{
+	if (header())
+		count_in_ring(__atomic_exchange_n(&life.unwatched, 0, __ATOMIC_SEQ_CST));
+}
+
+void boot_count_unwatched(void)
+{
+	if (__atomic_load_n(&life.state, __ATOMIC_ACQUIRE) != BOOT_MAKING) {
+		count_in_ring(1);
+		return;
+	}
+	__atomic_fetch_add(&life.unwatched, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&life.state, __ATOMIC_SEQ_CST) != BOOT_MAKING)
+		count_early();
 }
 
 /* By the name of what the kernel reads: these have a reader in the vDSO. */
@@ -189,7 +216,8 @@ static void activate(uint32_t lane_bytes)
 		return; /* another thread is at it: this connection is not watched */
 	const char *directory;
 	int error = make(&directory, lane_bytes);
-	__atomic_store_n(&life.state, state_after(error), __ATOMIC_RELEASE);
+	__atomic_store_n(&life.state, state_after(error), __ATOMIC_SEQ_CST);
+	count_early();
 	/* The ring first, then the question for the lock: an agent that is about to end for want of
 	 * rings looks once more after it let the lock go. */
 	if (!error && !settings.agent_external && !ring_file_agent_runs(directory))
