@@ -33,6 +33,8 @@
 #define RELEASE_BYTES (64u * 1024)
 /* What one sign of life of a process counts at most for the wait: see waited_enough. */
 #define STUCK_STEP_NS 1000000000u
+/* A lane's losses stay below this: it is years of dropping nothing but small records. */
+#define LOSS_END (1ULL << 48)
 
 struct lane_state {
 	uint64_t head;	   /* as it was last read: the shared word is asked when this is reached */
@@ -439,13 +441,20 @@ static uint64_t shared_counter(struct ring_reader *r, const uint64_t *at)
 	return value;
 }
 
+/* More than a producer can have counted is what was written over its count: none is better. */
+static uint64_t loss_told(struct ring_reader *r, const uint64_t *at)
+{
+	uint64_t told = shared_counter(r, at);
+	return told < LOSS_END ? told : 0;
+}
+
 struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t n)
 {
 	const struct wire_lane *lane = lane_of(r, n);
 	return (struct ring_loss){
-		.records = shared_counter(r, &lane->dropped_records),
-		.bytes = shared_counter(r, &lane->dropped_bytes),
-		.controls = shared_counter(r, &lane->dropped_controls),
+		.records = loss_told(r, &lane->dropped_records),
+		.bytes = loss_told(r, &lane->dropped_bytes),
+		.controls = loss_told(r, &lane->dropped_controls),
 		.skipped = r->lane[n].skipped,
 	};
 }

@@ -159,6 +159,24 @@ static void test_what_the_ring_lost_is_told_once(void **state)
 	assert_int_equal(watch_stats(f->watch).dropped_bytes, 999);
 }
 
+/* The counters are in the server's reach: whatever stands in them, no sum turns negative or falls. */
+static void test_a_loss_that_cannot_be_is_not_told(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t written_over[] = {UINT64_MAX, UINT64_MAX - 4, 1ULL << 63, 1ULL << 48};
+	made_lane(&f->m, 0)->dropped_records = 5;
+	for (size_t i = 0; i < sizeof(written_over) / sizeof(*written_over); i++) {
+		made_lane(&f->m, 1)->dropped_records = written_over[i];
+		made_lane(&f->m, 1)->dropped_bytes = written_over[i];
+		drain(f);
+		assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 5);
+		assert_int_equal(watch_stats(f->watch).dropped_bytes, 0);
+	}
+	made_lane(&f->m, 1)->dropped_records = 2;
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 7);
+}
+
 static void put_opaque(struct fixture *f, uint32_t fd, uint16_t why)
 {
 	const struct ring_note note = {
@@ -469,6 +487,7 @@ int main(void)
 		TEST(test_a_call_becomes_metrics),
 		TEST(test_the_death_of_the_process_ends_its_calls),
 		TEST(test_what_the_ring_lost_is_told_once),
+		TEST(test_a_loss_that_cannot_be_is_not_told),
 		TEST(test_connections_are_counted_by_kind),
 		TEST(test_connections_that_the_ring_did_not_tell_of),
 		TEST(test_connections_of_a_time_before_this_agent_are_not_called_unseen),
