@@ -121,7 +121,7 @@ deps:
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/so $(BUILD)/san $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/gen $(BUILD)/unit $(BUILD)/bench \
-		$(BUILD)/check $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
+		$(BUILD)/check $(BUILD)/chaos $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
 
 help:
 	@echo 'make            the shim, the agent and the command, under $(BUILD)/'
@@ -129,6 +129,7 @@ help:
 	@echo '                a real Collector and Prometheus)'
 	@echo 'make check      every test; unit T=http/h1, tsan, lint, check-servers, check-fuzz are parts of their own'
 	@echo 'make fuzz       T=http/h1 SECONDS=60'
+	@echo 'make chaos      servers and agents killed under load, words overwritten; CHAOS_SECONDS=600'
 	@echo 'make bench      the figures'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=; uninstall'
 	@echo 'make deps       the Debian packages that all of this needs'

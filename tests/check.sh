@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every test and closes with "N passed, N failed, N skipped". What `make check` calls, after it
 # built everything.
-# usage: tests/check.sh BUILD_DIR PART...    parts: lint unit tsan shim e2e tools servers fuzz
+# usage: tests/check.sh BUILD_DIR PART...    parts: lint unit tsan shim e2e tools servers chaos fuzz
 # The programs of unit, tsan and fuzz are the words of UNIT, TSAN and FUZZ.
 # shellcheck disable=SC2086
 set -u
@@ -77,6 +77,7 @@ for part; do
 	e2e) closing e2e "$log" "$build/venv/bin/pytest" -rs tests/e2e ;;
 	tools) closing tools "$log" "$build/venv/bin/pytest" -rs tests/e2e_tools ;;
 	servers) closing servers "$log" "$build/venv/bin/pytest" -rs tests/e2e_servers ;;
+	chaos) closing chaos "$log" "$build/venv/bin/python" tests/chaos/chaos.py --seconds 60 ;;
 	fuzz)
 		for program in $FUZZ; do
 			name=${program#"$build/fuzz/"}

@@ -65,6 +65,33 @@ fuzz: $(if $(T),$(filter %/$(T)_fuzz,$(FUZZ)),$(FUZZ))
 	  ./$$t -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	    -artifact_prefix=$(BUILD)/corpus/ $(BUILD)/corpus/$$n $$seeds; done
 
+# ---- chaos: its programs; they and the sanitized agent are built before -----------------------------
+# The writers are forked ten thousand times, which a sanitizer makes slow.
+$(BUILD)/chaos/killed_writers: tests/chaos/killed_writers.c $(call libs_of,obj,intake base shim)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) -o $@ $^ -lpthread
+$(BUILD)/chaos/hostile_words: tests/chaos/hostile_words.c $(call libs_of,san,intake base shim)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(san_CC) $(OURS) $(WARN) $(san_CFLAGS) -o $@ $^ -lpthread
+$(BUILD)/chaos/tiny_server: tests/chaos/tiny_server.c
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) -o $@ $^ -lpthread
+$(BUILD)/chaos/inferwire-agent: $(patsubst %.c,$(BUILD)/san/%.o,$(wildcard agent/*.c)) $(call libs_of,san,export metrics call body http intake base)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(san_CC) $(san_CFLAGS) $(LDFLAGS) $^ $(DEP_LIBS) -o $@
+CHAOS := $(foreach p,killed_writers hostile_words tiny_server inferwire-agent,$(BUILD)/chaos/$(p))
+
+# make chaos CHAOS_SECONDS=60 CHAOS_SEED=1
+CHAOS_SECONDS ?= 600
+.PHONY: chaos
+chaos: all $(CHAOS)
+	$(Q)$(CHECK_ENV) sh tests/venv.sh
+	$(Q)BUILD='$(BUILD)' $(BUILD)/venv/bin/python tests/chaos/chaos.py --seconds $(CHAOS_SECONDS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
+
 # ---- make check: every test, and the closing line -------------------------------------------------
 CHECK_ENV = UNIT='$(UNIT)' TSAN='$(TSAN)' FUZZ='$(FUZZ)' BUILD='$(BUILD)' PYTHON='$(PYTHON)'
 CHECK_PARTS := lint unit tsan shim tools e2e
@@ -89,12 +116,12 @@ $(BUILD)/check/recorded: tests/shim/recorded.c $(call libs_of,obj,intake base)
 
 # llama-server itself, built from source the first time: about a quarter of an hour. And servers of other
 # languages, and proxies: two minutes.
-check-servers: all
+check-servers: all $(CHAOS)
 	$(Q)sh tools/deps.sh servers
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) sh tests/servers/build_llama_server.sh
 	$(Q)$(CHECK_ENV) sh tests/servers/build_runtimes.sh
-	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) servers
+	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) servers chaos
 
 check-fuzz: $(FUZZ)
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) fuzz
