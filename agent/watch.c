@@ -347,6 +347,15 @@ bool watch_is_broken(const struct watch *w)
 	return ring_reader_broken(w->ring);
 }
 
+/* The process lives, and has the ring no more: it became another program by exec. That it makes no ring of
+ * its own is of interest only where something would be waited for. */
+static bool is_another_program(struct watch *w)
+{
+	if (flow_stats(w->flow).live && !ring_reader_has_producer(w->ring))
+		w->superseded = true;
+	return w->superseded;
+}
+
 bool watch_has_ended(struct watch *w)
 {
 	if (w->ended)
@@ -355,7 +364,7 @@ bool watch_has_ended(struct watch *w)
 	if (ring_reader_broken(w->ring))
 		w->ended = true;
 	else if (w->pidfd >= 0)
-		w->ended = poll(&p, 1, 0) > 0;
+		w->ended = poll(&p, 1, 0) > 0 || is_another_program(w);
 	else
 		w->ended = !liveness_of(&w->process) || !ring_reader_has_producer(w->ring);
 	return w->ended;

@@ -585,3 +585,37 @@ def test_a_server_that_starts_itself_anew(watch, receiver: OtlpReceiver) -> None
     assert failed in ([], [2000])
     assert sum(receiver.totals("inferwire.calls.lost").values()) == 2 - len(failed)
     assert not any(judge.counts(receiver, "concurrent_requests").values())
+
+
+# Becomes another program, which serves nothing, in the middle of an answer; the connection stays open.
+LEAVER = """
+import os, socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    connection, _ = server.accept()
+    request = connection.recv(65536)
+    if request.startswith(b"GET"):
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\nconnection: close\\r\\n\\r\\n")
+        connection.close()
+        continue
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 100\\r\\n\\r\\n{")
+    connection.set_inheritable(True)
+    os.execv("/bin/sleep", ["sleep", "60"])
+"""
+
+
+def test_a_server_that_becomes_something_else(watch, receiver: OtlpReceiver) -> None:
+    """Its call is under way for nobody any more: it is given up while the process lives."""
+    port = harness.free_port()
+    command = [sys.executable, "-c", LEAVER, str(port)]
+    run = watch(harness.Server("leaver", command, port, "scripted", True))
+    run.start(harness.preloaded, receiver.endpoint)
+    connection = client.Connection(port)
+    call = chat(False, 1000)
+    connection.send([b"".join(client.request("POST", call.path, call.body))])
+    harness.wait_for("it is lost", lambda: sum(receiver.totals("inferwire.calls.lost").values()) == 1)
+    assert run.process and run.process.poll() is None
+    assert not any(judge.counts(receiver, "concurrent_requests").values())
+    connection.close()
+    run.stop()
+    assert run.calls() == []
