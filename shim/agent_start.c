@@ -25,9 +25,6 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 #ifndef __WCLONE
 #define __WCLONE 0x80000000
 #endif

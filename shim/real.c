@@ -11,6 +11,7 @@
  */
 #include "shim/real.h"
 
+#include "shim/sys.h"
 #include "shim/text.h"
 
 #include <elf.h>
@@ -310,6 +311,46 @@ static long no_such_function(void)
 	return -1;
 }
 
+/* ---- what a libc lacks -------------------------------------------------------------------------- */
+
+/* A program may ask by a weak reference or dlsym whether its libc has one of the newer functions, and
+ * finds ours: then it must do what its name says. */
+
+static int close_range_by_kernel(unsigned first, unsigned last, int flags)
+{
+	long result = sys3(SYS_close_range, first, last, flags);
+	if (result >= 0)
+		return (int)result;
+	if (shim_real.errno_location)
+		*shim_real.errno_location() = (int)-result;
+	return -1;
+}
+
+/* It cannot fail. Kernels before 5.9 are asked for one after the other. */
+static void closefrom_by_kernel(int first)
+{
+	uint64_t limit[2] = {0, 0}; /* struct rlimit64: soft, hard */
+	unsigned from = first < 0 ? 0 : (unsigned)first;
+	if (sys3(SYS_close_range, from, ~0u, 0) >= 0)
+		return;
+	sys4(SYS_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, limit);
+	for (uint64_t fd = from; fd < limit[0] && fd < INT32_MAX; fd++)
+		sys1(SYS_close, fd);
+}
+
+static void *stand_in(const char *name)
+{
+	if (text_equal(name, "close_range"))
+		return (void *)close_range_by_kernel;
+	if (text_equal(name, "closefrom"))
+		return (void *)closefrom_by_kernel;
+	if (text_equal(name, "fcntl64"))
+		return real_find("fcntl");
+	if (text_equal(name, "sendfile64"))
+		return real_find("sendfile");
+	return NULL;
+}
+
 #define X(result, name, parameters, arguments)                                                     \
 	static result early_##name parameters                                                      \
 	{                                                                                          \
@@ -333,6 +374,8 @@ void real_resolve(void)
 #define X(result, name, parameters, arguments)                                                     \
 	{                                                                                          \
 		void *at = real_find(#name);                                                       \
+		if (!at)                                                                           \
+			at = stand_in(#name);                                                      \
 		if (!at)                                                                           \
 			at = (void *)no_such_function;                                             \
 		__atomic_store_n((void **)&shim_real.name, at, __ATOMIC_RELAXED);                  \

@@ -86,7 +86,8 @@ struct shim_real {
 };
 
 /* Callable at any time: before real_resolve each entry resolves all and goes on to the real one. An
- * entry that the process has no definition of fails with ENOSYS. */
+ * entry that the process has no definition of does by system calls what newer libcs have, or fails with
+ * ENOSYS. */
 extern struct shim_real shim_real;
 
 /* Idempotent; makes no system call. */

@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
 #if defined(__x86_64__)
 
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f)

@@ -71,6 +71,8 @@ if command -v musl-gcc >/dev/null; then
 	musl-gcc -O2 -o "$work/musl-true" tests/shim/true.c
 	runs_under "a program of musl" "$work/musl-true"
 	runs_under "a program of musl, by its loader's name" "$(interpreter "$work/musl-true")" "$work/musl-true"
+	musl-gcc -O2 -o "$work/musl-newer" tests/shim/newer.c
+	runs_under "a program of musl that asks for what newer libcs have" "$work/musl-newer"
 else
 	skip "a program of musl" "musl-gcc is missing: make deps"
 fi
