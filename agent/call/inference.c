@@ -13,6 +13,7 @@
  */
 #include "agent/call/inference.h"
 
+#include "agent/body/frames.h"
 #include "agent/body/sse.h"
 #include "agent/call/endpoint.h"
 #include "agent/call/outcome.h"
@@ -28,6 +29,7 @@ enum body_kind {
 	BODY_WHOLE,  /* one JSON document */
 	BODY_EVENTS, /* server-sent events */
 	BODY_LINES,  /* a JSON document a line */
+	BODY_FRAMES, /* Bedrock's events */
 };
 
 struct inference {
@@ -38,7 +40,10 @@ struct inference {
 	struct request request;
 	struct coding *request_coding, *response_coding; /* NULL: there is nothing to undo */
 	struct reply reply;
-	struct sse sse;
+	union {
+		struct sse sse;	      /* BODY_EVENTS */
+		struct frames frames; /* BODY_FRAMES */
+	};
 	enum body_kind kind : 8;
 	bool whole; /* the request is complete */
 	bool started;
@@ -245,6 +250,8 @@ static enum body_kind kind_of(const struct http_head *head)
 		if (is_media_type(head->content_type, lines[n]))
 			return BODY_LINES;
 	}
+	if (is_media_type(head->content_type, "application/vnd.amazon.eventstream"))
+		return BODY_FRAMES;
 	return BODY_WHOLE;
 }
 
@@ -262,7 +269,10 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 		reply_head(&i->reply, head);
 	else
 		i->kind = BODY_UNREAD;
-	sse_init(&i->sse);
+	if (i->kind == BODY_FRAMES)
+		frames_init(&i->frames);
+	else
+		sse_init(&i->sse);
 }
 
 /* The model of a call that the server took on. A name that it served is one for good. */
@@ -360,12 +370,33 @@ static void read_lines(struct inference *i, struct span bytes, uint64_t time_ns)
 	}
 }
 
+static void read_frames(struct inference *i, struct span bytes, uint64_t time_ns)
+{
+	uint8_t room[FRAMES_ROOM];
+	struct frames_event ev;
+	enum step step = STEP_MORE;
+	while (i->kind == BODY_FRAMES &&
+	       (step = frames_next(&i->frames, &bytes, room, &ev)) == STEP_EVENT) {
+		if (ev.type == FRAMES_DATA) {
+			read_document(i, ev.data);
+			continue;
+		}
+		if (ev.failed)
+			reply_failed(&i->reply);
+		end_document(i, time_ns);
+	}
+	if (step == STEP_BAD)
+		cannot_be_read(i);
+}
+
 static void read_body(struct inference *i, struct span bytes, uint64_t time_ns)
 {
 	if (i->kind == BODY_EVENTS)
 		read_events(i, bytes, time_ns);
 	else if (i->kind == BODY_LINES)
 		read_lines(i, bytes, time_ns);
+	else if (i->kind == BODY_FRAMES)
+		read_frames(i, bytes, time_ns);
 	else if (i->kind == BODY_WHOLE)
 		read_document(i, bytes);
 }
@@ -393,7 +424,7 @@ void inference_response_gap(struct inference *i)
 	i->call.incomplete = true;
 	if (i->kind == BODY_UNREAD || i->none)
 		return;
-	if (i->response_coding || i->kind == BODY_WHOLE) {
+	if (i->response_coding || i->kind == BODY_WHOLE || i->kind == BODY_FRAMES) {
 		cannot_be_read(i);
 		return;
 	}

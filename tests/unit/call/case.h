@@ -46,6 +46,7 @@ struct case_event {
 	uint64_t number; /* bytes of a gap, errno */
 	uint8_t *bytes;
 	size_t len;
+	size_t length_at; /* where \L stands, one more; 0 = nowhere */
 	bool chunk;
 };
 
@@ -71,8 +72,6 @@ static inline const char *case_repeat(struct case_event *e, const char *at)
 	return end + 1;
 }
 
-#define CASE_LENGTH_MARK 0x01 /* stands for \L until the piece is whole */
-
 static inline void case_put_line(struct case_event *e, const char *at)
 {
 	while (*at && *at != '\n') {
@@ -92,11 +91,9 @@ static inline void case_put_line(struct case_event *e, const char *at)
 			c = (char)strtoul(hex, NULL, 16);
 			at += 2;
 		} else {
-			c = c == 'r'   ? '\r'
-			    : c == 'n' ? '\n'
-			    : c == 't' ? '\t'
-			    : c == 'L' ? CASE_LENGTH_MARK
-				       : c;
+			if (c == 'L')
+				e->length_at = e->len + 1;
+			c = c == 'r' ? '\r' : c == 'n' ? '\n' : c == 't' ? '\t' : c;
 		}
 		e->bytes[e->len++] = (uint8_t)c;
 	}
@@ -115,12 +112,11 @@ static inline void case_replace(struct case_event *e, size_t at, size_t drop, co
 static inline void case_finish_piece(struct case_event *e)
 {
 	char text[32];
-	uint8_t *mark = memchr(e->bytes, CASE_LENGTH_MARK, e->len);
-	if (mark) {
+	if (e->length_at) {
 		uint8_t *blank = memmem(e->bytes, e->len, "\r\n\r\n", 4);
 		assert_non_null(blank);
 		snprintf(text, sizeof(text), "%zu", e->len - (size_t)(blank + 4 - e->bytes));
-		case_replace(e, (size_t)(mark - e->bytes), 1, text);
+		case_replace(e, e->length_at - 1, 1, text);
 	}
 	if (e->chunk) {
 		snprintf(text, sizeof(text), "%zx\r\n", e->len);
