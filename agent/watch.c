@@ -82,6 +82,12 @@ static void on_lost(void *user, const struct call *c)
 	metrics_call_lost(w->metrics, c, clock_real_ns());
 }
 
+static void on_unmeasured(void *user, enum call_unmeasured how)
+{
+	struct watch *w = user;
+	metrics_call_unmeasured(w->metrics, how, clock_real_ns());
+}
+
 /* ---- connections: sessions ---------------------------------------------------------------------- */
 
 static void *on_opened(void *user)
@@ -158,7 +164,8 @@ static bool make_parts(struct watch *w)
 	const struct process *p = &w->process;
 	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,	    on_eof,
 				       on_shut,	  on_failed, on_conn_ended, w};
-	w->calls = (struct call_sink){on_started, on_first_token, on_ended, on_lost, w};
+	w->calls =
+		(struct call_sink){on_started, on_first_token, on_ended, on_lost, w, on_unmeasured};
 	w->server =
 		server_new(p->program, span_of(p->command_line, p->command_line_len), p->provider);
 	if (w->server)

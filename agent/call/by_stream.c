@@ -8,6 +8,7 @@
 #include "agent/base/limits.h"
 #include "agent/call/inference.h"
 #include "agent/call/server.h"
+#include "agent/call/unmeasured.h"
 #include "agent/http/h2.h"
 
 #include <stdlib.h>
@@ -181,6 +182,8 @@ static void request_head(struct by_stream *b, const struct h2_event *ev)
 	if (ev->stream % 2 == 0 || ev->stream <= b->newest)
 		return;
 	b->newest = ev->stream;
+	if (unmeasured_is_grpc(&ev->head) && b->sink->unmeasured)
+		b->sink->unmeasured(b->sink->user, CALL_UNMEASURED_GRPC);
 	struct inference *call = inference_new(b->server, b->sink, &ev->head, ev->began_ns);
 	if (!call || put_on(b, ev->stream, call, false))
 		return;

@@ -46,6 +46,13 @@ enum call_token_source {
 	CALL_TOKENS_EVENTS
 };
 
+/* Protocols over which calls are seen to begin, and not read. */
+enum call_unmeasured {
+	CALL_UNMEASURED_WEBSOCKET,
+	CALL_UNMEASURED_GRPC,
+	CALL_UNMEASURED_COUNT,
+};
+
 /* Words of metrics.md and of the call log for each value: "chat_completion", "validation_error"
  * (CALL_OK: ""), "usage". */
 const char *call_endpoint_name(enum call_endpoint e);
@@ -97,6 +104,8 @@ struct call_sink {
 	void (*ended)(void *user, const struct call *c);
 	void (*lost)(void *user, const struct call *c);
 	void *user;
+	/* One of those calls has begun; nothing more is told of it. NULL: nobody wants to know. */
+	void (*unmeasured)(void *user, enum call_unmeasured how);
 };
 
 #endif

@@ -22,6 +22,7 @@
 #include "agent/base/limits.h"
 #include "agent/call/inference.h"
 #include "agent/call/server.h"
+#include "agent/call/unmeasured.h"
 #include "agent/http/h1.h"
 
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct exchange {
 	bool head_seen; /* of the request */
 	bool answered;	/* the head of its response was seen */
 	bool doubtful;	/* which response is its nobody can say */
+	bool realtime;	/* its path speaks WebSocket, if the server will */
 };
 
 struct in_order {
@@ -203,6 +205,7 @@ static void request_head(struct in_order *o, const struct http_head *head)
 		return;
 	e->head_seen = true;
 	e->method = head->method;
+	e->realtime = unmeasured_is_realtime(head->path);
 	if (e == o->first)
 		h1_expect(o->out, e->method);
 	/* An answer that did not wait for the head (a time-out) is to no inference. */
@@ -296,6 +299,14 @@ static bool becomes_http2(const struct in_order *o, const struct http_head *head
 	       o->waiting == 1 && !o->reading && !o->unsure;
 }
 
+static void leave_http(struct in_order *o, const struct http_head *head)
+{
+	if (o->answering && o->answering->realtime && !o->answering->doubtful &&
+	    unmeasured_is_websocket(head) && o->sink->unmeasured)
+		o->sink->unmeasured(o->sink->user, CALL_UNMEASURED_WEBSOCKET);
+	give_up(o);
+}
+
 static void response_event(struct in_order *o, const struct http_event *ev, uint64_t time_ns)
 {
 	struct inference *call = answered_call(o);
@@ -320,7 +331,7 @@ static void response_event(struct in_order *o, const struct http_event *ev, uint
 		if (becomes_http2(o, &ev->head))
 			o->upgraded = true;
 		else
-			give_up(o);
+			leave_http(o, &ev->head);
 		break;
 	}
 }

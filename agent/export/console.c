@@ -25,9 +25,8 @@ static void print_name(const char *text, FILE *to)
 static void print_labels(const struct metrics_instrument *in, const struct metrics_labels *l,
 			 FILE *to)
 {
-	if (in->of_connections) {
-		const struct metrics_connection_labels *c =
-			&metrics_connection_labels[l->connection];
+	if (in->tally_end) {
+		const struct metrics_tally_labels *c = &metrics_tally_labels[l->tally];
 		fprintf(to, "kind=%s%s%s", c->kind, c->reason ? " reason=" : "",
 			c->reason ? c->reason : "");
 		return;

@@ -49,9 +49,8 @@ static struct attributes point_attributes(struct build *b, const struct metrics_
 		return a;
 	if (in->bare)
 		return a;
-	if (in->of_connections) {
-		const struct metrics_connection_labels *c =
-			&metrics_connection_labels[l->connection];
+	if (in->tally_end) {
+		const struct metrics_tally_labels *c = &metrics_tally_labels[l->tally];
 		attributes_add_text(&b->tree, &a, "kind", c->kind);
 		if (c->reason)
 			attributes_add_text(&b->tree, &a, "reason", c->reason);

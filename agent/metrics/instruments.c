@@ -77,6 +77,17 @@ const struct metrics_instrument metrics_instruments[METRICS_COUNT] = {
 				"Calls whose output tokens are counted events, for lack of a usage",
 			.kind = METRICS_COUNTER,
 		},
+	[METRICS_CALLS_UNMEASURED] =
+		{
+			.name = "inferwire.calls.unmeasured",
+			.unit = "{call}",
+			.description = "Inference calls that were seen to begin and are in no "
+				       "other metric, "
+				       "because their protocol is not read",
+			.kind = METRICS_COUNTER,
+			.tally = METRICS_UNMEASURED,
+			.tally_end = METRICS_TALLIES,
+		},
 	[METRICS_CALLS_LOST] =
 		{
 			.name = "inferwire.calls.lost",
@@ -100,11 +111,12 @@ const struct metrics_instrument metrics_instruments[METRICS_COUNT] = {
 				"Inbound connections, read or not; those that were not are the "
 				"requests that are missing in the other metrics",
 			.kind = METRICS_COUNTER,
-			.of_connections = true,
+			.tally = METRICS_CONN_HTTP,
+			.tally_end = METRICS_CONN_COUNT,
 		},
 };
 
-const struct metrics_connection_labels metrics_connection_labels[METRICS_CONN_COUNT] = {
+const struct metrics_tally_labels metrics_tally_labels[METRICS_TALLIES] = {
 	[METRICS_CONN_HTTP] = {"http", NULL},
 	[METRICS_CONN_TLS] = {"tls", NULL},
 	[METRICS_CONN_ENCRYPTED] = {"encrypted", "tls_without_plain_text"},
@@ -112,4 +124,6 @@ const struct metrics_connection_labels metrics_connection_labels[METRICS_CONN_CO
 	[METRICS_CONN_UNSEEN] = {"unseen", "not_seen"},
 	[METRICS_CONN_UNSEEN_IO_URING] = {"unseen", "io_uring"},
 	[METRICS_CONN_UNWATCHED] = {"unwatched", "descriptor_table"},
+	[METRICS_UNMEASURED + CALL_UNMEASURED_WEBSOCKET] = {"websocket", NULL},
+	[METRICS_UNMEASURED + CALL_UNMEASURED_GRPC] = {"grpc", NULL},
 };

@@ -173,14 +173,24 @@ void metrics_records_dropped(struct metrics *m, uint64_t records, uint64_t now_n
 	count(m, METRICS_RECORDS_DROPPED, &k, CALL_OK, (int64_t)records, now_ns);
 }
 
+static void set_tally(struct metrics *m, size_t i, uint64_t total, uint64_t now_ns)
+{
+	if (!m->tallies[i].total)
+		m->tallies[i].start_ns = now_ns;
+	m->tallies[i].total = total;
+}
+
+void metrics_call_unmeasured(struct metrics *m, enum call_unmeasured how, uint64_t now_ns)
+{
+	size_t i = METRICS_UNMEASURED + (size_t)how;
+	set_tally(m, i, m->tallies[i].total + 1, now_ns);
+}
+
 void metrics_connections(struct metrics *m, const uint64_t totals[METRICS_CONN_COUNT],
 			 uint64_t now_ns)
 {
 	for (size_t i = 0; i < METRICS_CONN_COUNT; i++) {
-		if (totals[i] <= m->connections[i].total || totals[i] > INT64_MAX)
-			continue;
-		if (!m->connections[i].total)
-			m->connections[i].start_ns = now_ns;
-		m->connections[i].total = totals[i];
+		if (totals[i] > m->tallies[i].total && totals[i] <= INT64_MAX)
+			set_tally(m, i, totals[i], now_ns);
 	}
 }

@@ -28,14 +28,16 @@ enum metrics_id {
 	METRICS_INFERENCE_DURATION,
 	METRICS_TIME_TO_FIRST_TOKEN,
 	METRICS_CALLS_ESTIMATED, /* inferwire.calls.estimated: token counts that are counted events */
-	METRICS_CALLS_LOST,	 /* inferwire.calls.lost: calls whose end was not seen */
-	METRICS_RECORDS_DROPPED, /* inferwire.records.dropped: of the ring of the process */
-	METRICS_CONNECTIONS,	 /* inferwire.connections: inbound ones, read and not read */
+	METRICS_CALLS_UNMEASURED, /* inferwire.calls.unmeasured: over protocols that are not read */
+	METRICS_CALLS_LOST,	  /* inferwire.calls.lost: calls whose end was not seen */
+	METRICS_RECORDS_DROPPED,  /* inferwire.records.dropped: of the ring of the process */
+	METRICS_CONNECTIONS,	  /* inferwire.connections: inbound ones, read and not read */
 	METRICS_COUNT,
 };
 
-/* Inbound connections by what became of them: the points of METRICS_CONNECTIONS. */
-enum metrics_connection {
+/* Points that are known beforehand, with attributes of their own: those of METRICS_CONNECTIONS (what became
+ * of inbound connections), and those of METRICS_CALLS_UNMEASURED. */
+enum metrics_tally {
 	METRICS_CONN_HTTP,
 	METRICS_CONN_TLS,
 	METRICS_CONN_ENCRYPTED,
@@ -44,14 +46,16 @@ enum metrics_connection {
 	METRICS_CONN_UNSEEN_IO_URING,
 	METRICS_CONN_UNWATCHED,
 	METRICS_CONN_COUNT,
+	METRICS_UNMEASURED = METRICS_CONN_COUNT, /* and enum call_unmeasured */
+	METRICS_TALLIES = METRICS_UNMEASURED + CALL_UNMEASURED_COUNT,
 };
 
 /* Their attributes. */
-struct metrics_connection_labels {
+struct metrics_tally_labels {
 	const char *kind;
-	const char *reason; /* why its requests are not counted; NULL: they are */
+	const char *reason; /* of connections: why their requests are not counted; NULL: they are */
 };
-extern const struct metrics_connection_labels metrics_connection_labels[METRICS_CONN_COUNT];
+extern const struct metrics_tally_labels metrics_tally_labels[METRICS_TALLIES];
 
 /* An instrument: a row of the table that metrics.md is. */
 struct metrics_instrument {
@@ -59,10 +63,10 @@ struct metrics_instrument {
 	const char *unit; /* "{request}", "s", "" */
 	const char *description;
 	enum metrics_kind kind;
-	bool bare;	      /* one point without attributes */
-	bool of_connections;  /* points are of enum metrics_connection, not of calls */
-	bool has_status;      /* points carry status (and error_type on errors) */
-	const double *bounds; /* histograms: upper bounds, inclusive, ascending */
+	bool bare;			     /* one point without attributes */
+	enum metrics_tally tally, tally_end; /* its points, where they are not of calls */
+	bool has_status;		     /* points carry status (and error_type on errors) */
+	const double *bounds;		     /* histograms: upper bounds, inclusive, ascending */
 	size_t bound_count;
 };
 extern const struct metrics_instrument metrics_instruments[METRICS_COUNT];
@@ -70,8 +74,8 @@ extern const struct metrics_instrument metrics_instruments[METRICS_COUNT];
 /* The attribute set of a point. */
 struct metrics_labels {
 	struct call_labels call;
-	enum call_error error;		    /* where the instrument has_status: CALL_OK = success */
-	enum metrics_connection connection; /* where the instrument is of_connections */
+	enum call_error error;	  /* where the instrument has_status: CALL_OK = success */
+	enum metrics_tally tally; /* where the instrument has them */
 	bool overflow; /* the point that takes what is past the cap; nothing else is valid */
 };
 
@@ -95,6 +99,9 @@ void metrics_call_started(struct metrics *m, const struct call *c, uint64_t now_
 void metrics_call_first_token(struct metrics *m, const struct call *c, uint64_t now_ns);
 void metrics_call_ended(struct metrics *m, const struct call *c, uint64_t now_ns);
 void metrics_call_lost(struct metrics *m, const struct call *c, uint64_t now_ns);
+
+/* A call over a protocol that is not read was seen to begin. */
+void metrics_call_unmeasured(struct metrics *m, enum call_unmeasured how, uint64_t now_ns);
 
 /* Records of the process's ring that were dropped since the last time. */
 void metrics_records_dropped(struct metrics *m, uint64_t records, uint64_t now_ns);

@@ -18,23 +18,24 @@ static size_t set_count(const struct series_set *s)
 	return s->count + s->overflowed;
 }
 
-static size_t connection_count(const struct metrics *m)
+static size_t tally_count(const struct metrics *m)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < METRICS_CONN_COUNT; i++)
-		n += m->connections[i].total > 0;
+	for (size_t i = 0; i < METRICS_TALLIES; i++)
+		n += m->tallies[i].total > 0;
 	return n;
 }
 
-/* Of the kinds that there are; returns where the next point goes. */
-static size_t copy_connections(struct metrics_point *points, size_t at, const struct metrics *m)
+/* Those of an instrument that there are; returns where the next point goes. */
+static size_t copy_tallies(struct metrics_point *points, size_t at, const struct metrics *m,
+			   const struct metrics_instrument *in)
 {
-	for (size_t i = 0; i < METRICS_CONN_COUNT; i++) {
-		if (m->connections[i].total)
+	for (size_t i = in->tally; i < in->tally_end; i++) {
+		if (m->tallies[i].total)
 			points[at++] = (struct metrics_point){
-				.labels.connection = (enum metrics_connection)i,
-				.start_ns = m->connections[i].start_ns,
-				.value = (int64_t)m->connections[i].total,
+				.labels.tally = (enum metrics_tally)i,
+				.start_ns = m->tallies[i].start_ns,
+				.value = (int64_t)m->tallies[i].total,
 			};
 	}
 	return at;
@@ -64,7 +65,7 @@ static uint64_t *copy_point(struct metrics_point *to, const struct series_point 
 
 struct metrics_snapshot *metrics_snapshot(const struct metrics *m)
 {
-	size_t points = connection_count(m), buckets = 0;
+	size_t points = tally_count(m), buckets = 0;
 	for (size_t id = 0; id < METRICS_COUNT; id++) {
 		size_t n = set_count(&m->sets[id]);
 		points += n;
@@ -82,8 +83,7 @@ struct metrics_snapshot *metrics_snapshot(const struct metrics *m)
 		for (size_t n = 0; n < set_count(set); n++)
 			free_bucket = copy_point(&s->points[at++], set_point(set, n),
 						 set->bucket_count, free_bucket);
-		if (metrics_instruments[id].of_connections)
-			at = copy_connections(s->points, at, m);
+		at = copy_tallies(s->points, at, m, &metrics_instruments[id]);
 	}
 	s->first[METRICS_COUNT] = at;
 	return s;

@@ -12,7 +12,7 @@ struct metrics {
 	struct {
 		uint64_t total; /* 0 = no point */
 		uint64_t start_ns;
-	} connections[METRICS_CONN_COUNT];
+	} tallies[METRICS_TALLIES];
 };
 
 #endif

@@ -192,15 +192,34 @@ static void test_connections_only_grow_and_have_a_point_once_there_are_any(void 
 			    NOW + 2);
 	s = metrics_snapshot(m);
 	metrics_free(m);
+	assert_int_equal(metrics_snapshot_count(s, METRICS_CALLS_UNMEASURED), 0);
 	assert_int_equal(metrics_snapshot_count(s, METRICS_CONNECTIONS), 2);
 	struct metrics_point p = metrics_snapshot_point(s, METRICS_CONNECTIONS, 0);
-	assert_int_equal(p.labels.connection, METRICS_CONN_TLS);
+	assert_int_equal(p.labels.tally, METRICS_CONN_TLS);
 	assert_int_equal(p.value, 5);
 	assert_int_equal(p.start_ns, NOW + 1);
 	p = metrics_snapshot_point(s, METRICS_CONNECTIONS, 1);
-	assert_int_equal(p.labels.connection, METRICS_CONN_ENCRYPTED);
+	assert_int_equal(p.labels.tally, METRICS_CONN_ENCRYPTED);
 	assert_int_equal(p.value, 3);
 	assert_int_equal(p.start_ns, NOW);
+	metrics_snapshot_free(s);
+}
+
+static void test_calls_that_are_not_measured_are_counted_by_their_protocol(void **state)
+{
+	(void)state;
+	struct metrics *m = metrics_new();
+	metrics_connections(m, (uint64_t[METRICS_CONN_COUNT]){[METRICS_CONN_HTTP] = 9}, NOW);
+	metrics_call_unmeasured(m, CALL_UNMEASURED_GRPC, NOW + 1);
+	metrics_call_unmeasured(m, CALL_UNMEASURED_GRPC, NOW + 2);
+	struct metrics_snapshot *s = metrics_snapshot(m);
+	metrics_free(m);
+	assert_int_equal(metrics_snapshot_count(s, METRICS_CONNECTIONS), 1);
+	assert_int_equal(metrics_snapshot_count(s, METRICS_CALLS_UNMEASURED), 1);
+	struct metrics_point p = metrics_snapshot_point(s, METRICS_CALLS_UNMEASURED, 0);
+	assert_string_equal(metrics_tally_labels[p.labels.tally].kind, "grpc");
+	assert_int_equal(p.value, 2);
+	assert_int_equal(p.start_ns, NOW + 1);
 	metrics_snapshot_free(s);
 }
 
@@ -277,6 +296,7 @@ static void test_instruments_are_what_was_promised(void **state)
 		{"llama_stack.inference.time_to_first_token_seconds", "s", METRICS_HISTOGRAM, false,
 		 19, 0.001, 80},
 		{"inferwire.calls.estimated", "{call}", METRICS_COUNTER, false, 0, 0, 0},
+		{"inferwire.calls.unmeasured", "{call}", METRICS_COUNTER, false, 0, 0, 0},
 		{"inferwire.calls.lost", "{call}", METRICS_COUNTER, false, 0, 0, 0},
 		{"inferwire.records.dropped", "{record}", METRICS_COUNTER, false, 0, 0, 0},
 		{"inferwire.connections", "{connection}", METRICS_COUNTER, false, 0, 0, 0},
@@ -307,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_a_lost_call_is_counted_and_no_longer_under_way),
 		cmocka_unit_test(test_dropped_records_add_up_in_one_point),
 		cmocka_unit_test(test_connections_only_grow_and_have_a_point_once_there_are_any),
+		cmocka_unit_test(test_calls_that_are_not_measured_are_counted_by_their_protocol),
 		cmocka_unit_test(test_plus_and_minus_meet_in_the_same_point_also_past_the_cap),
 		cmocka_unit_test(test_names_that_become_equal_when_repaired_are_one_series),
 		cmocka_unit_test(test_instruments_are_what_was_promised),
