@@ -69,7 +69,8 @@ bool json_number_complete(uint8_t state)
 
 /* ---- whole numbers -------------------------------------------------------------------------------- */
 
-#define WHOLE_MAX (1ull << 53) /* beyond, a double does not hold every whole number */
+#define WHOLE_MAX    (1ull << 53) /* beyond, a double does not hold every whole number */
+#define SHORT_DIGITS 15u
 #define EXPONENT_MAX                                                                               \
 	1000000000 /* a text that a larger one could bring back does not fit in memory */
 
@@ -146,8 +147,25 @@ static bool take_decimal(struct span s, struct decimal *d)
 	return true;
 }
 
+/* Few digits and nothing else, as counts mostly are. */
+static bool short_whole(struct span text, uint64_t *value)
+{
+	uint64_t n = 0;
+	if (!text.len || text.len > SHORT_DIGITS)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!is_digit(text.at[i]))
+			return false;
+		n = n * 10 + (text.at[i] - (unsigned)'0');
+	}
+	*value = n;
+	return true;
+}
+
 bool json_whole(struct span text, uint64_t *value)
 {
+	if (short_whole(text, value))
+		return true;
 	struct decimal d = {0};
 	if (!text.len || !take_decimal(text, &d) || d.beyond)
 		return false;

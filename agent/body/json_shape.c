@@ -110,8 +110,20 @@ static bool take_escaped(struct span *rest, struct json_text *t)
 	return rest->len && rest->at[0] == '"';
 }
 
+/* Digits of a whole number that is not 0, and what must be behind; 0 if it is anything else. */
+static inline size_t plain_digits(struct span s)
+{
+	size_t n = 0;
+	while (n < s.len && s.at[n] >= '0' && s.at[n] <= '9')
+		n++;
+	bool plain =
+		n && n < s.len && n < 20 && s.at[0] != '0' && (s.at[n] == ',' || s.at[n] == '}');
+	return plain ? n : 0;
+}
+
 /* The scalar at the front of *rest, without its end's quote. */
-static inline bool take_scalar(struct span *rest, bool string, struct other *o)
+static inline __attribute__((always_inline)) bool take_scalar(struct span *rest, bool string,
+							      struct other *o)
 {
 	const uint8_t *start = rest->at;
 	uint8_t state = 0;
@@ -128,6 +140,11 @@ static inline bool take_scalar(struct span *rest, bool string, struct other *o)
 				return false;
 		}
 		o->text = span_of(start, (size_t)(rest->at - start));
+		return true;
+	}
+	size_t digits = plain_digits(*rest);
+	if (digits) {
+		o->text = span_take(rest, digits);
 		return true;
 	}
 	o->text = span_take(rest, json_number_bytes(&state, *rest));

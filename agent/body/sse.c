@@ -61,6 +61,13 @@ static bool dispatch(struct sse *p, struct sse_event *ev)
 	return any;
 }
 
+static void begin_data(struct sse *p)
+{
+	if (p->flags & HAS_DATA)
+		p->flags |= JOIN;
+	p->flags |= HAS_DATA;
+}
+
 /* A field name is complete, by a colon or by the end of its line; an empty one by a colon only. */
 static void field_known(struct sse *p)
 {
@@ -69,9 +76,7 @@ static void field_known(struct sse *p)
 		p->flags |= COMMENT;
 		p->state = SSE_SKIP;
 	} else if (span_is(field, "data")) {
-		if (p->flags & HAS_DATA)
-			p->flags |= JOIN;
-		p->flags |= HAS_DATA;
+		begin_data(p);
 		p->state = SSE_SPACE_DATA;
 	} else if (span_is(field, "event")) {
 		p->name_len = 0;
@@ -143,6 +148,13 @@ static bool in_skipped(struct sse *p, struct span *in, struct sse_event *ev)
 /* At the start of a line or in its field name. */
 static bool in_field(struct sse *p, struct span *in, struct sse_event *ev)
 {
+	if (!p->field_len && in->len > 5 &&
+	    memcmp(in->at, "data:", 5) == 0) { /* as nearly all do */
+		begin_data(p);
+		span_skip(in, in->at[5] == ' ' ? 6 : 5);
+		p->state = SSE_IN_DATA;
+		return false;
+	}
 	if (!sse_is_line_end(in->at[0])) {
 		take_field_byte(p, in);
 		return false;

@@ -593,6 +593,8 @@ static void take(struct reply *r, const struct json_event *ev)
 {
 	struct reply_document *d = &r->now;
 	bool full = ev->closes && !ev->empty;
+	if (ev->id >= WANT_MARK_SGLANG && ev->id < WANT_COUNT)
+		take_mark(r, ev->id);
 	switch (ev->type) {
 	case JSON_STRING:
 		take_text(r, ev);
@@ -616,8 +618,6 @@ static void take(struct reply *r, const struct json_event *ev)
 	default:
 		break;
 	}
-	if (ev->id >= WANT_MARK_SGLANG && ev->id < WANT_COUNT)
-		take_mark(r, ev->id);
 }
 
 /* A whole document that is like an earlier one of the server. */

@@ -161,8 +161,35 @@ static enum chunked_step take_data(struct chunked *c, struct span *in, struct sp
 	return CHUNKED_PIECE;
 }
 
+/* What is between the data of two chunks, as it mostly is: whole and plain, CR LF 1a4 CR LF. What is cut
+ * or otherwise is left to take_byte. */
+static void take_plain(struct chunked *c, struct span *in)
+{
+	if (c->state == CHUNKED_DATA_END && !c->cr && span_starts(*in, "\r\n")) {
+		span_skip(in, 2);
+		c->framing_bytes += 2;
+		c->state = CHUNKED_SIZE;
+	}
+	if (c->state != CHUNKED_SIZE || c->digits)
+		return;
+	uint64_t size = 0;
+	size_t n = 0;
+	for (int digit; n < in->len && n < CHUNKED_DIGITS_MAX; n++) {
+		digit = hex_digit(in->at[n]);
+		if (digit < 0)
+			break;
+		size = size << 4 | (unsigned)digit;
+	}
+	if (!n || !span_starts(span_of(in->at + n, in->len - n), "\r\n"))
+		return;
+	span_skip(in, n + 2);
+	c->left = size;
+	size_known(c);
+}
+
 enum chunked_step chunked_next(struct chunked *c, struct span *in, struct span *piece)
 {
+	take_plain(c, in);
 	while (in->len) {
 		if (c->state == CHUNKED_DATA)
 			return take_data(c, in, piece);
