@@ -143,7 +143,8 @@ class Connection:
                 del self.open[event.stream_id]
         self.flush()
 
-    def run(self, calls: list[tuple[int, Call]], outcomes: list[Outcome | None]) -> None:
+    def carry(self, calls: list[tuple[int, Call]]) -> list[tuple[int, Stream]]:
+        """Carries them out; each with its number."""
         begun: list[tuple[int, Stream]] = []
         waiting = list(reversed(calls))
         while waiting or self.open:
@@ -154,9 +155,12 @@ class Connection:
             self.leave()
             if self.open:
                 self.receive()
-        for n, stream in begun:
-            outcomes[n] = account(stream.call, stream.response, stream.left)
         self.sock.close()
+        return begun
+
+    def run(self, calls: list[tuple[int, Call]], outcomes: list[Outcome | None]) -> None:
+        for n, stream in self.carry(calls):
+            outcomes[n] = account(stream.call, stream.response, stream.left)
 
 
 def run(

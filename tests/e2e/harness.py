@@ -71,13 +71,13 @@ def llama_cpp() -> Server:
     return Server("llama.cpp", command, port, "llama.cpp", is_scripted=False)
 
 
-def uvicorn(loop: str, http: str, *more: str) -> Server:
+def uvicorn(loop: str, http: str, *more: str, app: str = "asgi_app:app") -> Server:
     port = free_port()
     command = [
         sys.executable,
         "-m",
         "uvicorn",
-        "asgi_app:app",
+        app,
         "--app-dir",
         str(SERVERS),
         "--port",

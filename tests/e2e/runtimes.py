@@ -28,10 +28,10 @@ def gunicorn(worker: str, app: str, *more: str) -> harness.Server:
     return on_port(f"gunicorn-{worker}", command, port, "--keyfile" in more)
 
 
-def hypercorn(*more: str) -> harness.Server:
+def hypercorn(*more: str, app: str = "asgi_app:app") -> harness.Server:
     port = harness.free_port()
     command = [PYTHON, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "--log-level", "CRITICAL", *more]
-    return on_port("hypercorn", [*command, f"{SERVERS}/asgi_app:app"], port, "--keyfile" in more)
+    return on_port("hypercorn", [*command, f"{SERVERS}/{app}"], port, "--keyfile" in more)
 
 
 def granian(*more: str) -> harness.Server:

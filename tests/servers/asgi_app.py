@@ -6,6 +6,7 @@ from typing import Any
 
 import scripted
 
+Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -47,7 +48,7 @@ async def until_gone(receive: Receive) -> None:
         pass
 
 
-async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         body = await read_body(receive)
     except ConnectionError:
@@ -65,11 +66,16 @@ async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         pass
 
 
-async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+async def answer_lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-    await answer(scope, receive, send)
+        await answer_lifespan(receive, send)
+    else:
+        await answer(scope, receive, send)
