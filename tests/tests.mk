@@ -152,5 +152,6 @@ bench-run: all $(BENCH) $(BUILD)/bench/metrics/libon_demand.so
 	$(Q)$(BUILD)/venv/bin/python tests/bench/shim/cost.py $(BUILD)
 	$(Q)$(BUILD)/venv/bin/python tests/bench/server/uvicorn_cpu.py $(BUILD)
 	$(Q)$(BUILD)/venv/bin/python tests/bench/server/node_replies.py $(BUILD)
+	$(Q)$(BUILD)/venv/bin/python tests/bench/server/first_token.py $(BUILD)
 	$(Q)set -e; for b in $(BENCH); do ./$$b; done
 	$(Q)$(BUILD)/venv/bin/python tests/bench/bars.py $(BUILD)
