@@ -542,7 +542,9 @@ void inference_complete(struct inference *i, uint64_t time_ns)
 {
 	if (i->started)
 		end_body(i);
-	end(i, i->started && broke_off(i) ? CALL_TRUNCATED : CALL_OK, time_ns);
+	/* A stream of HTTP/2 may end without a head (RFC 9113 8.1.1: malformed): nothing was answered. */
+	bool short_of = i->started && (!i->call.http_status || broke_off(i));
+	end(i, short_of ? CALL_TRUNCATED : CALL_OK, time_ns);
 }
 
 void inference_fail(struct inference *i, enum call_error how, uint64_t time_ns)

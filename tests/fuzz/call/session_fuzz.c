@@ -295,7 +295,7 @@ static struct run run(const uint8_t *data, size_t size, bool single)
 	size_t before = __sanitizer_get_current_allocated_bytes();
 	struct run r = {.at = data, .left = size, .now_ns = 1000, .single = single};
 	r.hash = 14695981039346656037u;
-	r.sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r};
+	r.sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r, NULL};
 	r.server = server_new("x", span_of(NULL, 0), NULL);
 	must(r.server != NULL, "no memory");
 	size_t with_server = __sanitizer_get_current_allocated_bytes();
@@ -322,7 +322,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	static struct call_sink sink;
 	struct run r = {.now_ns = 1000};
-	sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r};
+	sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r, NULL};
 	r.server = server_new("x", span_of(NULL, 0), NULL);
 	r.session = r.server ? session_new(r.server, &sink) : NULL;
 	must(r.session != NULL, "no memory");

@@ -68,7 +68,7 @@ static inline void book_lost(void *user, const struct call *c)
 static inline struct call_sink book_sink(struct book *b)
 {
 	*b = (struct book){0};
-	return (struct call_sink){book_started, book_first_token, book_ended, book_lost, b};
+	return (struct call_sink){book_started, book_first_token, book_ended, book_lost, b, NULL};
 }
 
 static inline void book_time(json_t *o, const char *name, uint64_t ns)
