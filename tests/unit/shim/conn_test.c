@@ -762,6 +762,11 @@ static void test_descriptors_past_the_table_are_counted(void **state)
 	assert_true(conn_watched((int)CONN_MAX - 1));
 	assert_false(conn_watched((int)CONN_MAX));
 	assert_false(conn_watched(-1));
+	/* Nor are they taken for those whose place in it they would have. */
+	conn_accepted(5);
+	assert_true(conn_watched(5));
+	assert_false(conn_watched((int)CONN_MAX + 5));
+	assert_false(conn_watched((int)(5 - CONN_MAX)));
 }
 
 /* What the hook of fork does in the child, whose tables the kernel wiped. */
