@@ -34,10 +34,11 @@ extern uint8_t conn_watches[CONN_MAX];
  * descriptor that is not watched costs one question and not two. */
 static inline bool conn_watched(int fd)
 {
-	return __builtin_expect(__atomic_load_n(&conn_watches[(uint32_t)fd & (CONN_MAX - 1)],
-						__ATOMIC_RELAXED),
-				0) &&
-	       (uint32_t)fd < CONN_MAX;
+	const uint8_t *at = &conn_watches[(uint32_t)fd & (CONN_MAX - 1)];
+	if (__builtin_expect(!__atomic_load_n(at, __ATOMIC_RELAXED), 1))
+		return false;
+	__asm__("" : "+r"(fd)); /* or gcc asks both questions of every descriptor */
+	return (uint32_t)fd < CONN_MAX;
 }
 
 enum conn_kind {
