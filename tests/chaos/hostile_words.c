@@ -31,6 +31,9 @@
 #define BOUND_NS      10000000000u /* of one call, by far: the machine may be busy */
 #define CANARY	      0x5a
 
+/* In the first lane, and two in the last, behind which the map ends. */
+static const uint32_t descriptor[WRITERS] = {4, 7, 11};
+
 static struct {
 	uint8_t *map;
 	size_t bytes;
@@ -111,11 +114,25 @@ static uint64_t hostile(uint64_t was, uint64_t *random)
 	}
 }
 
+/* The length of the record that is read next: one that fits, but is not its own. */
+static void lengthen(uint32_t lane, uint64_t random)
+{
+	struct wire_lane *l =
+		(struct wire_lane *)(void *)(shared.map + wire_lane_offset(lane, LANE_BYTES));
+	uint64_t tail = __atomic_load_n(&l->tail, __ATOMIC_RELAXED) % LANE_BYTES & ~7ULL;
+	uint32_t *word = (uint32_t *)(void *)((uint8_t *)(l + 1) + tail);
+	__atomic_store_n(word, (uint32_t)(random % (LANE_BYTES / 8) * 8), __ATOMIC_RELAXED);
+}
+
 /* One word: mostly of a lane's header, else of the first records or anywhere. */
 static void overwrite_one(uint64_t *random)
 {
 	uint64_t r = next_random(random);
 	size_t at = r / 64 % (shared.bytes / 8) * 8;
+	if (r % 8 == 6) {
+		lengthen(r / 8 % LANES, r / 64);
+		return;
+	}
 	if (r % 8 < 6)
 		at = wire_lane_offset(r / 8 % LANES, LANE_BYTES) +
 		     r / 64 % (r & 4 ? WIRE_LANE_HEADER_BYTES / 8 : 512) * 8;
@@ -128,8 +145,7 @@ static void start(pthread_t *threads)
 {
 	shared.is_over = false;
 	for (uint32_t n = 0; n < WRITERS; n++) {
-		if (pthread_create(&threads[n], NULL, write_on,
-				   (void *)(uintptr_t)(n * 4 + 4 + n / 2)))
+		if (pthread_create(&threads[n], NULL, write_on, (void *)(uintptr_t)descriptor[n]))
 			exit(2);
 	}
 }

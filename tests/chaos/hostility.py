@@ -18,6 +18,7 @@ ASAN = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99"}  # leaks 
 # shim/wire.h
 HEADER_BYTES, LANE_HEADER_BYTES = 8192, 256
 LANES_AT, LANE_BYTES_AT, CLOCK_AT, UNWATCHED_AT = 16, 20, 68, 72
+OPENED_S = 0.5  # in which an agent has found a new ring
 HEAD, DROPS, TAIL, READ = 0, (64, 72, 80), 128, 136
 
 
@@ -115,13 +116,16 @@ class Scribbler(threading.Thread):
         super().__init__()
         self.directory, self.side, self.random = directory, side, random.Random(seed)
         self.maps: dict[str, mmap.mmap] = {}
+        self.seen: dict[str, float] = {}
         self.over = threading.Event()
         self.words = 0
         self.start()
 
     def find(self) -> None:
         for path in self.directory.glob("*.ring"):
-            if path.name in self.maps:
+            # A ring that is no ring when the agent first looks at it is left alone for good.
+            seen = self.seen.setdefault(path.name, time.monotonic())
+            if path.name in self.maps or time.monotonic() - seen < OPENED_S:
                 continue
             try:
                 fd = os.open(path, os.O_RDWR)

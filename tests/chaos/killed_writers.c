@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,6 +33,7 @@
 #define LANES	      WIRE_LANES_DEFAULT
 #define WRITE_MAX     40000u /* several records, and some laps of the smallest lane a cycle */
 #define LIFE_US	      2000u
+#define START_NS      100000000u /* in which a writer begins, or is killed all the same */
 #define DRAIN_RECORDS 4096u
 #define DRAINS_MAX    1000u /* as often as an agent looks at a dead process's ring */
 #define BOUND_NS      5000000000u
@@ -119,6 +121,7 @@ static void live(const char *directory, uint64_t seed)
 	static struct ring ring;
 	static struct writer writers[WRITERS];
 	pthread_t thread;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (ring_file_make(&ring, directory, WIRE_LANE_BYTES_MIN) != 0)
 		_exit(3);
 	for (uint32_t n = 0; n < WRITERS; n++) {
@@ -293,13 +296,20 @@ static void cycle(struct reading *r, uint64_t *random)
 		live(r->dir.path, seed);
 		_exit(5);
 	}
+	/* Of four, one is killed at any moment from the start on, three once they write. */
+	uint64_t now = now_ns(), until = now + life_us * 1000, latest = now + START_NS;
+	bool waits = seed % 4 != 0;
 	/* Half of them are drained meanwhile; the other half's rings fill. */
-	uint64_t until = now_ns() + life_us * 1000;
-	while (now_ns() < until) {
-		if (seed % 2)
+	while (waits || now_ns() < until) {
+		if (waits &&
+		    (__atomic_load_n(&progress[0].begun, __ATOMIC_RELAXED) || now_ns() > latest)) {
+			waits = false;
+			until = now_ns() + life_us * 1000 / 4;
+		}
+		if (seed % 8 < 4)
 			drain(r, true);
 		else
-			usleep((useconds_t)(until > now_ns() ? (until - now_ns()) / 1000 + 1 : 1));
+			usleep(50);
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
