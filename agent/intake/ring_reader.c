@@ -111,6 +111,13 @@ static void release(struct ring_reader *r, uint32_t n)
 	l->tail = l->at;
 }
 
+/* No word of it can be believed any more. */
+static void break_lane(struct lane_state *l)
+{
+	l->broken = true;
+	l->skipped++;
+}
+
 /* An agent before us may have read a part: it left the tail there, or was about to. */
 static void find_place(struct ring_reader *r, uint32_t n)
 {
@@ -121,7 +128,8 @@ static void find_place(struct ring_reader *r, uint32_t n)
 	uint64_t rest = r->lane_bytes - (tail & (r->lane_bytes - 1));
 	l->tail = l->at = l->head = tail;
 	r->was_read |= tail > 0;
-	l->broken = tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN;
+	if (tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN)
+		break_lane(l);
 	if (l->broken || read <= tail || read > head || read - tail > rest || read % WIRE_ALIGN)
 		return;
 	l->at = l->head = read;
@@ -240,13 +248,6 @@ static bool must_release(const struct ring_reader *r, uint32_t n)
 	const struct lane_state *l = &r->lane[n];
 	return l->at - l->tail >= r->release_bytes ||
 	       (l->at != l->tail && !(l->at & (r->lane_bytes - 1)));
-}
-
-/* No word of it can be believed any more. */
-static void break_lane(struct lane_state *l)
-{
-	l->broken = true;
-	l->skipped++;
 }
 
 /* Asks the shared head. False if it cannot be. */

@@ -348,6 +348,7 @@ static void test_a_tail_that_cannot_be_is_found_at_the_beginning(void **state)
 	made_lane(&f->m, 1)->head = made_lane(&f->m, 1)->tail = 4;
 	assert_int_equal(open_reader(f), 0);
 	assert_true(ring_reader_broken(f->reader));
+	assert_int_equal(ring_reader_loss(f->reader, 0).skipped, 1);
 	assert_int_equal(drain(f, 0, 1, true), 0);
 }
 
