@@ -34,6 +34,7 @@ def test_dialects_and_configured_endpoints(watch, way, receiver: OtlpReceiver) -
     post(address, "/my/chat", b'{"model":"m"}')
     post(address, "/generate", b'{"inputs":"x"}')
     post(address, "/v3/m/gen", b'{"model":"m"}')
+    harness.wait_for("five calls", lambda: len(run.calls()) >= 5)
     run.stop()
     told = ("path", "endpoint_type", "model", "stream", "input_tokens", "output_tokens", "cached_tokens")
     calls = sorted(run.calls(), key=lambda call: call["arrived_ns"])

@@ -223,7 +223,7 @@ static double on_demand(const char *program, const struct exchange *all, size_t 
 static double ours(struct metrics *m, const struct exchange *all, size_t count, size_t events)
 {
 	struct server *server = server_new("python3", span_of("", 0), "bench");
-	struct call_sink sink = {on_started, on_first_token, on_ended, on_lost, m};
+	struct call_sink sink = {on_started, on_first_token, on_ended, on_lost, m, NULL};
 	double best = 1e18;
 	for (int round = 0; round < ROUNDS; round++) {
 		double start = now_ns();
