@@ -32,7 +32,7 @@ enum sse_flag {
 	JOIN = 8,     /* a LF is due before the data of this line */
 };
 
-_Static_assert(sizeof(struct sse) < 64, "a live stream pays for this");
+_Static_assert(sizeof(struct sse) <= 32, "a live stream pays for this");
 
 static const char bom[3] = "\xef\xbb\xbf";
 

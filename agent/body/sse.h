@@ -18,9 +18,9 @@
 #include "agent/base/span.h"
 #include "agent/base/step.h"
 
-/* The longest event names on the wire are of OpenAI's Responses API, such as the 38 bytes of
- * "response.function_call_arguments.delta". A stream holds this much of a name. */
-#define SSE_NAME_BYTES 48u
+/* A stream holds this much of a name: more than of the one that matters, "error". The longest on the wire
+ * are of OpenAI's Responses API, such as the 38 bytes of "response.function_call_arguments.delta". */
+#define SSE_NAME_BYTES 22u
 
 /* One more than the longest field name that matters, "event": what fills it is another field. */
 #define SSE_FIELD_BYTES 6u

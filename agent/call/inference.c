@@ -20,6 +20,8 @@
 #include "agent/call/provider.h"
 #include "agent/call/reply.h"
 #include "agent/call/request.h"
+#include "agent/call/server.h"
+#include "agent/call/words.h"
 #include "agent/http/coding.h"
 
 #include <stdlib.h>
@@ -32,11 +34,26 @@ enum body_kind {
 	BODY_FRAMES, /* Bedrock's events */
 };
 
+/* A live stream pays for this. A struct call is made of it where the sink is told. */
 struct inference {
 	struct server *server;
 	const struct call_sink *sink;
-	struct call call;
+	const char *method, *path;    /* words of the server */
+	const char *model, *provider; /* the same: those of concurrent_requests */
+	enum call_endpoint type : 8;  /* the same, */
+	bool asked_stream;	      /* and the same */
+	bool stream;		      /* the response does */
+	bool incomplete;	      /* bytes of it were lost */
 	struct endpoint endpoint;
+	uint16_t http_status;
+	enum body_kind kind : 8;
+	bool whole; /* the request is complete */
+	bool started;
+	bool none;	 /* the body has told that it is no inference */
+	bool lines_open; /* BODY_LINES: bytes of the present line were seen */
+	uint64_t last_body_ns;
+	uint64_t arrived_ns, received_ns, first_token_ns, last_token_ns; /* as in struct call */
+	uint64_t request_bytes, response_bytes, events;			 /* the same */
 	struct request request;
 	struct coding *request_coding, *response_coding; /* NULL: there is nothing to undo */
 	struct reply reply;
@@ -44,12 +61,6 @@ struct inference {
 		struct sse sse;	      /* BODY_EVENTS */
 		struct frames frames; /* BODY_FRAMES */
 	};
-	enum body_kind kind : 8;
-	bool whole; /* the request is complete */
-	bool started;
-	bool none;	 /* the body has told that it is no inference */
-	bool lines_open; /* BODY_LINES: bytes of the present line were seen */
-	uint64_t last_body_ns;
 };
 
 /* ---- the request -------------------------------------------------------------------------------- */
@@ -74,9 +85,27 @@ static void end_coding(struct coding **coding)
 	*coding = NULL;
 }
 
-static void copy_label(char *to, size_t room, const char *from)
+static void inference_free(struct inference *i)
 {
-	span_copy(span_str(from), to, room);
+	struct words *words = server_words(i->server);
+	request_release(&i->request);
+	reply_release(&i->reply);
+	end_coding(&i->request_coding);
+	end_coding(&i->response_coding);
+	words_drop(words, i->method);
+	words_drop(words, i->path);
+	words_drop(words, i->model);
+	words_drop(words, i->provider);
+	free(i);
+}
+
+static void keep_head(struct inference *i, const struct http_head *head)
+{
+	char text[LIMIT_PATH_BYTES];
+	span_copy(head->method_text, text, sizeof(((struct call *)0)->method));
+	words_set(server_words(i->server), &i->method, text);
+	server_text_label(endpoint_path(head->path), text, sizeof(text));
+	words_set(server_words(i->server), &i->path, text);
 }
 
 struct inference *inference_new(struct server *server, const struct call_sink *sink,
@@ -87,36 +116,59 @@ struct inference *inference_new(struct server *server, const struct call_sink *s
 	if (!endpoint_find(head->method, head->path, server_configured(server), &endpoint, model))
 		return NULL;
 	struct inference *i = calloc(1, sizeof(*i));
-	if (!i || request_init(&i->request, head->content_type) != 0) {
+	if (!i || request_init(&i->request, server, head->content_type, model) != 0) {
 		free(i);
 		return NULL;
 	}
 	i->server = server;
 	i->sink = sink;
+	i->method = i->path = i->model = i->provider = "";
 	i->endpoint = endpoint;
-	i->call.arrived_ns = arrived_ns;
-	copy_label(i->request.model, sizeof(i->request.model), model);
-	span_copy(head->method_text, i->call.method, sizeof(i->call.method));
-	server_text_label(endpoint_path(head->path), i->call.path, sizeof(i->call.path));
+	i->arrived_ns = arrived_ns;
+	reply_init(&i->reply, server, false);
+	keep_head(i, head);
 	if (!begin_coding(&i->request_coding, coding_of_request(head)))
 		request_unreadable(&i->request);
 	return i;
 }
 
-static void inference_free(struct inference *i)
+/* ---- what the sink is told ---------------------------------------------------------------------- */
+
+static void copy_word(char *to, size_t room, const char *from)
 {
-	request_release(&i->request);
-	reply_release(&i->reply);
-	end_coding(&i->request_coding);
-	end_coding(&i->response_coding);
-	free(i);
+	span_copy(span_str(from), to, room);
 }
+
+/* All but how it ended, and with the labels that it began with. */
+static void tell_of(const struct inference *i, struct call *c)
+{
+	*c = (struct call){
+		.started = {.endpoint = i->type, .stream = i->asked_stream},
+		.arrived_ns = i->arrived_ns,
+		.received_ns = i->received_ns,
+		.first_token_ns = i->first_token_ns,
+		.last_token_ns = i->last_token_ns,
+		.http_status = i->http_status,
+		.request_bytes = i->request_bytes,
+		.response_bytes = i->response_bytes,
+		.events = i->events,
+		.incomplete = i->incomplete,
+	};
+	copy_word(c->started.model, sizeof(c->started.model), i->model);
+	copy_word(c->started.provider, sizeof(c->started.provider), i->provider);
+	copy_word(c->method, sizeof(c->method), i->method);
+	copy_word(c->path, sizeof(c->path), i->path);
+	c->labels = c->started;
+	c->labels.stream = i->stream;
+}
+
+/* ---- the request, further on -------------------------------------------------------------------- */
 
 void inference_request_body(struct inference *i, struct span bytes)
 {
 	struct span piece;
 	enum step step;
-	i->call.request_bytes += bytes.len;
+	i->request_bytes += bytes.len;
 	if (!i->request_coding) {
 		request_body(&i->request, bytes);
 		return;
@@ -192,21 +244,34 @@ static bool will_stream(const struct inference *i)
 	return i->request.stream;
 }
 
-/* Recognised: the labels of concurrent_requests are fixed. */
+/* The labels of concurrent_requests are fixed. False without memory: what is counted up with one label must
+ * not be counted down with another. */
+static bool fix_labels(struct inference *i)
+{
+	struct words *words = server_words(i->server);
+	char provider[LIMIT_PROVIDER_BYTES];
+	const char *model = asked_model(i);
+	server_provider_label(i->server, model, provider, sizeof(provider));
+	words_set(words, &i->model, model);
+	words_set(words, &i->provider, provider);
+	return strcmp(i->model, model) == 0 && strcmp(i->provider, provider) == 0;
+}
+
+/* Recognised, or not. */
 static void start(struct inference *i)
 {
-	struct call_labels *labels = &i->call.started;
+	enum call_endpoint type;
+	struct call c;
 	if (i->started || i->none)
 		return;
-	i->started = decide(i, &labels->endpoint);
+	i->started = decide(i, &type) && fix_labels(i);
 	i->none = !i->started;
 	if (i->none)
 		return;
-	labels->stream = will_stream(i);
-	copy_label(labels->model, sizeof(labels->model), asked_model(i));
-	server_provider_label(i->server, labels->model, labels->provider, sizeof(labels->provider));
-	i->call.labels = *labels;
-	i->sink->started(i->sink->user, &i->call);
+	i->type = type;
+	i->stream = i->asked_stream = will_stream(i);
+	tell_of(i, &c);
+	i->sink->started(i->sink->user, &c);
 }
 
 void inference_request_end(struct inference *i, uint64_t time_ns)
@@ -214,13 +279,13 @@ void inference_request_end(struct inference *i, uint64_t time_ns)
 	end_coding(&i->request_coding);
 	request_end(&i->request);
 	i->whole = true;
-	i->call.received_ns = time_ns;
+	i->received_ns = time_ns;
 	start(i);
 }
 
 void inference_request_gap(struct inference *i)
 {
-	i->call.incomplete = true;
+	i->incomplete = true;
 	end_coding(&i->request_coding);
 	request_unreadable(&i->request);
 }
@@ -261,9 +326,10 @@ void inference_response_head(struct inference *i, const struct http_head *head, 
 	start(i);
 	if (i->none)
 		return;
-	i->call.http_status = head->status;
+	i->http_status = (uint16_t)head->status;
 	i->kind = kind_of(head);
-	i->call.labels.stream = i->kind != BODY_WHOLE;
+	i->stream = i->kind != BODY_WHOLE;
+	reply_release(&i->reply);
 	reply_init(&i->reply, i->server, i->kind != BODY_WHOLE);
 	if (begin_coding(&i->response_coding, head->content_encoding))
 		reply_head(&i->reply, head);
@@ -292,33 +358,33 @@ static const char *served_model(struct inference *i)
 /* TGI and mistral.rs refuse in a 200 what they stream: that proves no model. */
 static bool was_served(const struct inference *i)
 {
-	return i->call.http_status / 100 == 2 &&
-	       !(i->reply.any_failed && !i->reply.content_documents);
+	return i->http_status / 100 == 2 && !(i->reply.any_failed && !i->reply.content_documents);
 }
 
 /* The labels, by what is known now. */
-static void label(struct inference *i)
+static void label(struct inference *i, struct call_labels *l)
 {
-	struct call_labels *l = &i->call.labels;
 	const char *model =
 		was_served(i) ? served_model(i) : server_error_model(i->server, asked_model(i));
-	copy_label(l->model, sizeof(l->model), model);
+	copy_word(l->model, sizeof(l->model), model);
 	server_provider_label(i->server, model, l->provider, sizeof(l->provider));
 }
 
 /* An event that carries generated content was written. */
 static void token_at(struct inference *i, uint64_t time_ns)
 {
-	i->call.events++;
-	i->call.last_token_ns = time_ns;
-	if (i->call.first_token_ns || i->call.http_status / 100 != 2)
+	i->events++;
+	i->last_token_ns = time_ns;
+	if (i->first_token_ns || i->http_status / 100 != 2)
 		return;
 	/* With bytes missing an earlier token may have been among them. */
-	if (i->call.incomplete || !i->whole)
+	if (i->incomplete || !i->whole)
 		return;
-	i->call.first_token_ns = time_ns;
-	label(i);
-	i->sink->first_token(i->sink->user, &i->call);
+	i->first_token_ns = time_ns;
+	struct call c;
+	tell_of(i, &c);
+	label(i, &c.labels);
+	i->sink->first_token(i->sink->user, &c);
 }
 
 static void end_document(struct inference *i, uint64_t time_ns)
@@ -405,7 +471,7 @@ void inference_response_body(struct inference *i, struct span bytes, uint64_t ti
 {
 	struct span piece;
 	enum step step;
-	i->call.response_bytes += bytes.len;
+	i->response_bytes += bytes.len;
 	i->last_body_ns = time_ns;
 	if (i->none)
 		return;
@@ -421,7 +487,7 @@ void inference_response_body(struct inference *i, struct span bytes, uint64_t ti
 
 void inference_response_gap(struct inference *i)
 {
-	i->call.incomplete = true;
+	i->incomplete = true;
 	if (i->kind == BODY_UNREAD || i->none)
 		return;
 	if (i->response_coding || i->kind == BODY_WHOLE || i->kind == BODY_FRAMES) {
@@ -465,9 +531,8 @@ static bool generates(enum call_endpoint e)
 }
 
 /* usage, else the engine's count, else the events that carried content. */
-static void count_tokens(struct inference *i)
+static void count_tokens(const struct inference *i, struct call *c)
 {
-	struct call *c = &i->call;
 	const struct reply *r = &i->reply;
 	bool output = generates(c->labels.endpoint);
 	const struct reply_tokens usage = reply_usage(r, output);
@@ -502,30 +567,35 @@ static void end_body(struct inference *i)
 		else
 			end_document(i, i->last_body_ns);
 	}
-	if (!i->call.labels.stream && i->kind != BODY_EVENTS)
-		i->call.last_token_ns = i->last_body_ns;
+	if (!i->stream && i->kind != BODY_EVENTS)
+		i->last_token_ns = i->last_body_ns;
+}
+
+static void tell_end(struct inference *i, enum call_error how, uint64_t time_ns)
+{
+	struct call c;
+	tell_of(i, &c);
+	/* A request may still come in when the server has shut its side: it ends there. */
+	uint64_t least_ns = c.received_ns ? c.received_ns : c.arrived_ns;
+	c.ended_ns = time_ns > least_ns ? time_ns : least_ns;
+	/* Nobody generates from half a request: the rest of it was lost, and when it came. */
+	c.incomplete |= !i->whole && c.http_status / 100 == 2;
+	/* A status or an error that was told goes before the way in which the body ended. */
+	c.error = outcome_of_status(c.http_status);
+	if (c.error == CALL_OK && i->reply.any_failed)
+		c.error = CALL_PROVIDER_ERROR;
+	if (c.error == CALL_OK)
+		c.error = how;
+	label(i, &c.labels);
+	count_tokens(i, &c);
+	copy_word(c.finish_reason, sizeof(c.finish_reason), i->reply.finish_reason);
+	i->sink->ended(i->sink->user, &c);
 }
 
 static void end(struct inference *i, enum call_error how, uint64_t time_ns)
 {
-	struct call *c = &i->call;
-	if (i->started) {
-		/* A request may still come in when the server has shut its side: it ends there. */
-		uint64_t least_ns = c->received_ns ? c->received_ns : c->arrived_ns;
-		c->ended_ns = time_ns > least_ns ? time_ns : least_ns;
-		/* Nobody generates from half a request: the rest of it was lost, and when it came. */
-		c->incomplete |= !i->whole && c->http_status / 100 == 2;
-		/* A status or an error that was told goes before the way in which the body ended. */
-		c->error = outcome_of_status(c->http_status);
-		if (c->error == CALL_OK && i->reply.any_failed)
-			c->error = CALL_PROVIDER_ERROR;
-		if (c->error == CALL_OK)
-			c->error = how;
-		label(i);
-		count_tokens(i);
-		copy_label(c->finish_reason, sizeof(c->finish_reason), i->reply.finish_reason);
-		i->sink->ended(i->sink->user, c);
-	}
+	if (i->started)
+		tell_end(i, how, time_ns);
 	inference_free(i);
 }
 
@@ -534,8 +604,8 @@ static void end(struct inference *i, enum call_error how, uint64_t time_ns)
  * in no other way. */
 static bool broke_off(const struct inference *i)
 {
-	return i->kind == BODY_EVENTS && i->reply.goes_on && !i->call.incomplete &&
-	       !i->reply.done && !i->reply.finish_reason[0];
+	return i->kind == BODY_EVENTS && i->reply.goes_on && !i->incomplete && !i->reply.done &&
+	       !i->reply.finish_reason[0];
 }
 
 void inference_complete(struct inference *i, uint64_t time_ns)
@@ -543,7 +613,7 @@ void inference_complete(struct inference *i, uint64_t time_ns)
 	if (i->started)
 		end_body(i);
 	/* A stream of HTTP/2 may end without a head (RFC 9113 8.1.1: malformed): nothing was answered. */
-	bool short_of = i->started && (!i->call.http_status || broke_off(i));
+	bool short_of = i->started && (!i->http_status || broke_off(i));
 	end(i, short_of ? CALL_TRUNCATED : CALL_OK, time_ns);
 }
 
@@ -554,7 +624,12 @@ void inference_fail(struct inference *i, enum call_error how, uint64_t time_ns)
 
 void inference_lose(struct inference *i)
 {
-	if (i->started)
-		i->sink->lost(i->sink->user, &i->call);
+	if (i->started) {
+		struct call c;
+		tell_of(i, &c);
+		if (i->first_token_ns)
+			label(i, &c.labels);
+		i->sink->lost(i->sink->user, &c);
+	}
 	inference_free(i);
 }

@@ -12,6 +12,7 @@
 #include "agent/body/json.h"
 #include "agent/body/json_shape.h"
 #include "agent/call/sequences.h"
+#include "agent/call/words.h"
 #include "agent/http/event.h"
 
 #include <errno.h>
@@ -39,8 +40,26 @@ enum reply_count {
 	COUNTS,
 };
 
-_Static_assert(sizeof(((struct reply_document *)0)->counts) == COUNTS * sizeof(uint32_t),
-	       "reply.h");
+/* What the present document holds. */
+struct reply_document {
+	struct json *scan;
+	bool begun;    /* bytes of it came */
+	bool content;  /* generated material, whatever the document is */
+	bool loose;    /* the same, of a document without a `type` */
+	bool delta;    /* the same, of one without, or whose type is a delta */
+	bool ids;      /* tokens, of a choice that may have no text */
+	bool says;     /* it has text, if only empty */
+	bool block;    /* the same, where a block begins */
+	bool finished; /* a finish reason is in it */
+	bool failed;   /* an error is in it */
+	bool grows;   /* the engine's output counts what the answer holds so far: more is content */
+	uint8_t type; /* enum reply_type */
+	uint32_t index; /* of the choice or sequence it belongs to */
+	uint32_t bytes; /* before the first that is no JSON */
+	bool known;	/* it was read by a shape, as far as it came */
+	uint32_t counts[COUNTS];
+	uint16_t counted; /* those that it has: bits */
+};
 
 enum reply_want {
 	WANT_TEXT = 1,	  /* a string: generated material where it is not empty */
@@ -276,9 +295,27 @@ static void make_tree(void)
 }
 
 struct reply_reader {
-	struct json *spare; /* NULL: it is lent */
+	struct reply_document *spare; /* NULL: it is lent */
 	struct json_shapes *shapes;
 };
+
+static void document_free(struct reply_document *d)
+{
+	if (d)
+		json_free(d->scan);
+	free(d);
+}
+
+static struct reply_document *document_new(void)
+{
+	struct reply_document *d = calloc(1, sizeof(*d));
+	if (d)
+		d->scan = json_new(tree);
+	if (d && d->scan)
+		return d;
+	document_free(d);
+	return NULL;
+}
 
 struct reply_reader *reply_reader_new(void)
 {
@@ -286,7 +323,7 @@ struct reply_reader *reply_reader_new(void)
 	struct reply_reader *reader = calloc(1, sizeof(*reader));
 	pthread_once(&once, make_tree);
 	if (reader && tree) {
-		reader->spare = json_new(tree);
+		reader->spare = document_new();
 		reader->shapes = json_shapes_new(tree, FIRST_NAME);
 	}
 	if (reader && reader->spare && reader->shapes)
@@ -299,40 +336,46 @@ void reply_reader_free(struct reply_reader *reader)
 {
 	if (!reader)
 		return;
-	json_free(reader->spare);
+	document_free(reader->spare);
 	json_shapes_free(reader->shapes);
 	free(reader);
 }
 
-static void lend_scanner(struct reply *r)
+/* False without memory. */
+static bool open_document(struct reply *r)
 {
+	if (r->now)
+		return true;
 	struct reply_reader *reader = server_reader(r->server);
-	r->scan = reader->spare ? reader->spare : json_new(tree);
+	r->now = reader->spare ? reader->spare : document_new();
 	reader->spare = NULL;
-	if (r->scan)
-		json_reset(r->scan);
+	return r->now != NULL;
 }
 
-static void give_scanner_back(struct reply *r)
+static void close_document(struct reply *r)
 {
-	if (!r->scan)
+	if (!r->now)
 		return;
 	struct reply_reader *reader = server_reader(r->server);
-	if (reader->spare)
-		json_free(r->scan);
-	else
-		reader->spare = r->scan;
-	r->scan = NULL;
+	if (reader->spare) {
+		document_free(r->now);
+	} else {
+		*r->now = (struct reply_document){.scan = r->now->scan};
+		reader->spare = r->now;
+	}
+	r->now = NULL;
 }
 
 void reply_init(struct reply *r, struct server *server, bool streams)
 {
-	*r = (struct reply){.server = server, .streams = streams};
+	*r = (struct reply){.server = server, .model = "", .finish_reason = "", .streams = streams};
 }
 
 void reply_release(struct reply *r)
 {
-	give_scanner_back(r);
+	close_document(r);
+	words_set(server_words(r->server), &r->model, "");
+	words_set(server_words(r->server), &r->finish_reason, "");
 	free(r->sequences);
 	r->sequences = NULL;
 }
@@ -351,16 +394,18 @@ static void take_finish(struct reply *r, struct span reason)
 {
 	if (!reason.len)
 		return;
-	r->now.finished = true;
-	server_text_label(reason, r->finish_reason, sizeof(r->finish_reason));
-	r->now.failed |= is_failure(reason);
+	r->now->finished = true;
+	char label[LIMIT_FINISH_BYTES];
+	server_text_label(reason, label, sizeof(label));
+	words_set(server_words(r->server), &r->finish_reason, label);
+	r->now->failed |= is_failure(reason);
 }
 
 /* Of Responses. `incomplete` has its reason in a field of its own, before or behind. */
 static void take_status(struct reply *r, struct span status)
 {
 	if (span_is(status, "failed"))
-		r->now.failed = true;
+		r->now->failed = true;
 	else if (!span_is(status, "completed") && !span_is(status, "cancelled"))
 		return;
 	take_finish(r, status);
@@ -371,15 +416,15 @@ static void take_type(struct reply *r, struct span type)
 	/* Also Cohere v1's text-generation, v2's content-delta and tool-call-start. */
 	if (span_ends(type, "delta") || span_is(type, "tool-call-start") ||
 	    span_is(type, "text-generation"))
-		r->now.type = TYPE_DELTA;
+		r->now->type = TYPE_DELTA;
 	else
-		r->now.type = span_is(type, "content_block_start") ? TYPE_BLOCK : TYPE_OTHER;
-	r->now.failed |= span_is(type, "error") || span_is(type, "response.failed");
+		r->now->type = span_is(type, "content_block_start") ? TYPE_BLOCK : TYPE_OTHER;
+	r->now->failed |= span_is(type, "error") || span_is(type, "response.failed");
 }
 
 static void take_text(struct reply *r, const struct json_event *ev)
 {
-	struct reply_document *d = &r->now;
+	struct reply_document *d = r->now;
 	switch (ev->id) {
 	case WANT_TEXT:
 		d->says = true;
@@ -403,7 +448,7 @@ static void take_text(struct reply *r, const struct json_event *ev)
 	case WANT_MODEL:
 		/* The same on every event of a stream. */
 		if (!ev->empty && !span_is(ev->text, r->model))
-			server_model_label(ev->text, ev->cut, r->model, sizeof(r->model));
+			server_keep_model(r->server, ev->text, ev->cut, &r->model);
 		break;
 	case WANT_FINISH:
 	case WANT_CHOICE_FINISH:
@@ -504,8 +549,8 @@ static void end_usage(struct reply *r, const struct reply_tokens *t)
 			r->usage = *t;
 	} else if (t->has_input) {
 		r->begun = *t;
-	} else if (has(&r->now, COUNT_TOTAL)) {
-		r->total = count_of(&r->now, COUNT_TOTAL);
+	} else if (has(r->now, COUNT_TOTAL)) {
+		r->total = count_of(r->now, COUNT_TOTAL);
 	}
 }
 
@@ -528,7 +573,7 @@ struct reply_tokens reply_usage(const struct reply *r, bool generates)
 
 static void end_engine(struct reply *r)
 {
-	const struct reply_document *d = &r->now;
+	const struct reply_document *d = r->now;
 	struct reply_tokens *t = &r->engine;
 	if (has(d, COUNT_ENGINE_CACHED)) {
 		t->has_cached = true;
@@ -547,7 +592,7 @@ static void end_engine(struct reply *r)
 	if (!r->sequences)
 		return;
 	bool more = sequences_put(r->sequences, d->index, count_of(d, COUNT_ENGINE_OUTPUT));
-	r->now.content |= more && d->grows;
+	r->now->content |= more && d->grows;
 	t->known = sequences_sum(r->sequences, &t->output);
 	/* Whether each has the same prompt or one of its own nobody says. */
 	if (r->sequences->count > 1)
@@ -556,7 +601,7 @@ static void end_engine(struct reply *r)
 
 static void take_number(struct reply *r, const struct json_event *ev)
 {
-	struct reply_document *d = &r->now;
+	struct reply_document *d = r->now;
 	uint64_t n;
 	if (!json_whole(ev->text, &n))
 		return;
@@ -572,26 +617,20 @@ static void take_number(struct reply *r, const struct json_event *ev)
 
 /* ---- documents ---------------------------------------------------------------------------------- */
 
-static void next_document(struct reply *r)
-{
-	r->now = (struct reply_document){0};
-	give_scanner_back(r);
-}
-
 /* An element of a document that is an array: each is an answer of its own, or a part of one. */
 static void take_element(struct reply *r, const struct json_event *ev)
 {
-	uint32_t index = r->now.index;
+	uint32_t index = r->now->index;
 	if (!ev->closes)
 		return;
 	end_engine(r);
-	r->now.counted &= (1u << COUNT_ENGINE_INPUT) - 1;
-	r->now.index = index + 1;
+	r->now->counted &= (1u << COUNT_ENGINE_INPUT) - 1;
+	r->now->index = index + 1;
 }
 
 static void take(struct reply *r, const struct json_event *ev)
 {
-	struct reply_document *d = &r->now;
+	struct reply_document *d = r->now;
 	bool full = ev->closes && !ev->empty;
 	if (ev->id >= WANT_MARK_SGLANG && ev->id < WANT_COUNT)
 		take_mark(r, ev->id);
@@ -630,8 +669,8 @@ static bool take_known(struct reply *r, struct span document)
 		return false;
 	for (size_t n = 0; n < count; n++)
 		take(r, &ev[n]);
-	r->now.known = true;
-	r->now.bytes = (uint32_t)document.len;
+	r->now->begun = r->now->known = true;
+	r->now->bytes = (uint32_t)document.len;
 	return true;
 }
 
@@ -640,35 +679,40 @@ static void scan(struct reply *r, struct span bytes)
 	struct json_event ev;
 	size_t len = bytes.len;
 	enum step step;
-	while ((step = json_next(r->scan, &bytes, &ev)) == STEP_EVENT)
+	while ((step = json_next(r->now->scan, &bytes, &ev)) == STEP_EVENT)
 		take(r, &ev);
 	/* [DONE] is an array as far as its bracket. */
-	r->done |= step == STEP_BAD && r->now.bytes + (len - bytes.len) == 1 && bytes.len &&
+	r->done |= step == STEP_BAD && r->now->bytes + (len - bytes.len) == 1 && bytes.len &&
 		   bytes.at[0] == 'D';
-	r->now.bytes += (uint32_t)(len - bytes.len);
+	r->now->bytes += (uint32_t)(len - bytes.len);
 }
 
 bool reply_bytes(struct reply *r, struct span bytes)
 {
-	bool first = r->streams && !r->scan && !r->now.bytes;
+	if (!open_document(r))
+		return false;
+	struct reply_document *d = r->now;
+	bool first = r->streams && !d->begun;
 	if (first && take_known(r, bytes))
 		return true;
-	if (!r->scan)
-		lend_scanner(r);
-	if (!r->scan)
-		return false;
-	if (r->now.known)
-		json_skip_document(r->scan);
-	r->now.known = false;
+	if (d->known)
+		json_skip_document(d->scan);
+	else if (!d->begun)
+		json_reset(d->scan);
+	d->begun = true;
+	d->known = false;
 	scan(r, bytes);
-	if (first && json_done(r->scan))
+	if (first && json_done(d->scan))
 		json_shapes_learn(server_reader(r->server)->shapes, bytes);
 	return true;
 }
 
 void reply_failed(struct reply *r)
 {
-	r->now.failed = true;
+	if (open_document(r))
+		r->now->failed = true;
+	else
+		r->any_failed = true;
 }
 
 /* Whether generated material is in the document. */
@@ -690,7 +734,9 @@ static bool is_content(const struct reply_document *d)
 bool reply_end_document(struct reply *r)
 {
 	struct reply_tokens found = {0};
-	const struct reply_document *d = &r->now;
+	const struct reply_document *d = r->now;
+	if (!d) /* nothing is in it */
+		return false;
 	end_engine(r);
 	read_input(d, &found);
 	read_output(d, &found);
@@ -700,13 +746,13 @@ bool reply_end_document(struct reply *r)
 	bool token = content || (d->finished && !d->failed && output && !r->content_documents);
 	r->any_failed |= d->failed;
 	r->content_documents += content;
-	next_document(r);
+	close_document(r);
 	return token;
 }
 
 void reply_drop_document(struct reply *r)
 {
-	next_document(r);
+	close_document(r);
 }
 
 void reply_head(struct reply *r, const struct http_head *head)
@@ -722,13 +768,15 @@ void reply_head(struct reply *r, const struct http_head *head)
 		{"x-amzn-bedrock-output-token-count", COUNT_ENGINE_OUTPUT},
 	};
 	uint64_t n;
+	if (!open_document(r))
+		return;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		struct span value = http_field(head->fields, fields[i].name);
 		if (value.len && json_whole(value, &n))
-			put_count(&r->now, fields[i].what, n);
+			put_count(r->now, fields[i].what, n);
 	}
 	end_engine(r);
-	r->now = (struct reply_document){0};
+	close_document(r);
 }
 
 bool reply_tokens_told(const struct reply *r, const struct reply_tokens *t)

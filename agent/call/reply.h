@@ -10,7 +10,6 @@
 #include "agent/base/span.h"
 #include "agent/call/server.h"
 
-struct json;
 struct http_head;
 
 /* Token counts of one source; `known` where output is. `input` is the whole prompt, the part of it that
@@ -21,40 +20,21 @@ struct reply_tokens {
 	bool known, has_input, has_cached;
 };
 
-/* What the present document holds. */
-struct reply_document {
-	bool content;  /* generated material, whatever the document is */
-	bool loose;    /* the same, of a document without a `type` */
-	bool delta;    /* the same, of one without, or whose type is a delta */
-	bool ids;      /* tokens, of a choice that may have no text */
-	bool says;     /* it has text, if only empty */
-	bool block;    /* the same, where a block begins */
-	bool finished; /* a finish reason is in it */
-	bool failed;   /* an error is in it */
-	bool grows;   /* the engine's output counts what the answer holds so far: more is content */
-	uint8_t type; /* enum reply_type */
-	uint32_t index;	     /* of the choice or sequence it belongs to */
-	uint32_t bytes;	     /* before the first that is no JSON */
-	bool known;	     /* it was read by a shape, as far as it came */
-	uint32_t counts[14]; /* by enum reply_count, reply.c */
-	uint16_t counted;    /* those that it has: bits */
-};
-
+struct reply_document;
 struct reply_sequences;
 
 /* What reads the documents of all replies of a server, one at a time. Only a document that the end of the
- * input cut has a scanner of its own. */
+ * input cut keeps what it needs. */
 struct reply_reader;
 struct reply_reader *reply_reader_new(void); /* NULL without memory */
 void reply_reader_free(struct reply_reader *reader);
 
 struct reply {
 	struct server *server;
-	struct json *scan; /* NULL: no document is open, or nothing of it was scanned yet */
-	struct reply_document now;
+	struct reply_document *now; /* NULL: none is open */
 	/* of the response so far */
-	char model[LIMIT_MODEL_BYTES];
-	char finish_reason[LIMIT_FINISH_BYTES];
+	const char *model;	   /* words of the server */
+	const char *finish_reason; /* the same */
 	struct reply_tokens usage; /* the last that counts output, else the last; never the sum */
 	struct reply_tokens begun; /* the last that counts the prompt alone: Messages' first */
 	struct reply_tokens
@@ -68,7 +48,7 @@ struct reply {
 	bool done;    /* [DONE] was there */
 };
 
-/* A zeroed struct is released. `streams`: there are many documents. */
+/* `streams`: there are many documents. */
 void reply_init(struct reply *r, struct server *server, bool streams);
 void reply_release(struct reply *r);
 

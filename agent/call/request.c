@@ -3,6 +3,7 @@
 #include "agent/body/json.h"
 #include "agent/body/multipart.h"
 #include "agent/call/server.h"
+#include "agent/call/words.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -52,28 +53,39 @@ static void make_tree(void)
 	tree = json_tree_new(wants, sizeof(wants) / sizeof(wants[0]));
 }
 
-int request_init(struct request *r, struct span content_type)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct multipart parts;
-	*r = (struct request){0};
-	if (multipart_init(&parts, content_type)) {
-		r->form = calloc(1, sizeof(*r->form));
-		if (r->form)
-			r->form->parts = parts;
-		return r->form ? 0 : -ENOMEM;
-	}
-	pthread_once(&once, make_tree);
-	r->scan = tree ? json_new(tree) : NULL;
-	return r->scan ? 0 : -ENOMEM;
-}
-
-void request_release(struct request *r)
+/* What the body was read with. */
+static void end_reading(struct request *r)
 {
 	json_free(r->scan);
 	free(r->form);
 	r->scan = NULL;
 	r->form = NULL;
+}
+
+int request_init(struct request *r, struct server *server, struct span content_type,
+		 const char *model)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct multipart parts;
+	*r = (struct request){.server = server, .model = words_hold(server_words(server), model)};
+	if (multipart_init(&parts, content_type)) {
+		r->form = calloc(1, sizeof(*r->form));
+		if (r->form)
+			r->form->parts = parts;
+	} else {
+		pthread_once(&once, make_tree);
+		r->scan = tree ? json_new(tree) : NULL;
+	}
+	if (r->form || r->scan)
+		return 0;
+	request_release(r);
+	return -ENOMEM;
+}
+
+void request_release(struct request *r)
+{
+	end_reading(r);
+	words_set(server_words(r->server), &r->model, "");
 }
 
 /* Of duplicate keys the last holds, as in the servers' own parsers. */
@@ -82,7 +94,7 @@ static void take(struct request *r, const struct json_event *ev)
 	bool container = ev->type == JSON_OBJECT || ev->type == JSON_ARRAY;
 	if (ev->id == REQUEST_MODEL) {
 		if (ev->type == JSON_STRING && !ev->empty)
-			server_model_label(ev->text, ev->cut, r->model, sizeof(r->model));
+			server_keep_model(r->server, ev->text, ev->cut, &r->model);
 	} else if (ev->id == REQUEST_STREAM) {
 		/* A string or a number is not true. */
 		r->stream = ev->type == JSON_TRUE;
@@ -112,7 +124,7 @@ static void end_field(struct request *r)
 	const struct request_form *f = r->form;
 	struct span value = span_of(f->value, f->len);
 	if (f->field == REQUEST_MODEL && f->len) {
-		server_model_label(value, f->cut, r->model, sizeof(r->model));
+		server_keep_model(r->server, value, f->cut, &r->model);
 	} else if (f->field == REQUEST_STREAM) {
 		/* As pydantic reads it. */
 		r->stream = span_is_nocase(value, "true") || span_is(value, "1") ||
@@ -154,11 +166,11 @@ void request_body(struct request *r, struct span bytes)
 void request_unreadable(struct request *r)
 {
 	/* Behind a hole a prompt's text may look like a member of the document. */
-	request_release(r);
+	end_reading(r);
 	r->unread = true;
 }
 
 void request_end(struct request *r)
 {
-	request_release(r);
+	end_reading(r);
 }

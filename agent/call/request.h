@@ -22,18 +22,22 @@ enum request_holds {
 		64, /* anthropic_version: messages as Bedrock and Vertex take them */
 };
 
+struct server;
+
 struct request {
-	struct json *scan;	       /* while the body is read */
-	struct request_form *form;     /* in its place, where the body is a form */
-	char model[LIMIT_MODEL_BYTES]; /* the path's, unless the body names one */
-	uint8_t holds;		       /* bits of enum request_holds */
+	struct server *server;
+	struct json *scan;	   /* while the body is read */
+	struct request_form *form; /* in its place, where the body is a form */
+	const char *model;	   /* a word of the server: the path's, unless the body names one */
+	uint8_t holds;		   /* bits of enum request_holds */
 	bool stream;
 	bool stream_told; /* else it is what the endpoint does by default */
 	bool unread;	  /* part of it could not be read: what was not found may have been there */
 };
 
-/* By the body's Content-Type. 0 or -ENOMEM. A zeroed struct is released. */
-int request_init(struct request *r, struct span content_type);
+/* By the body's Content-Type; `model` is the path's. 0, or -ENOMEM: then it is released. */
+int request_init(struct request *r, struct server *server, struct span content_type,
+		 const char *model);
 void request_release(struct request *r);
 void request_body(struct request *r, struct span bytes);
 /* What is left cannot be read: bytes are missing, or it is compressed. What was found stays. */

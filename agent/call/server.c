@@ -5,6 +5,7 @@
 #include "agent/call/configured.h"
 #include "agent/call/provider.h"
 #include "agent/call/reply.h"
+#include "agent/call/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct server {
 	bool routes; /* models are called PROVIDER/MODEL */
 	struct names proven, unproven;
 	struct reply_reader *reader;
+	struct words *words;
 };
 
 static uint64_t hash_of(const char *text)
@@ -66,7 +68,8 @@ struct server *server_new(const char *program, struct span command_line, const c
 {
 	struct server *s = calloc(1, sizeof(*s));
 	if (!s || !names_init(&s->proven, PROVEN_MODELS) ||
-	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS) || !(s->reader = reply_reader_new())) {
+	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS) || !(s->reader = reply_reader_new()) ||
+	    !(s->words = words_new())) {
 		server_free(s);
 		return NULL;
 	}
@@ -86,6 +89,7 @@ void server_free(struct server *s)
 	free(s->unproven.at);
 	configured_free(s->configured);
 	reply_reader_free(s->reader);
+	words_free(s->words);
 	free(s);
 }
 
@@ -98,6 +102,11 @@ void server_set_endpoints(struct server *s, const char *text, configured_bad *ba
 const struct configured *server_configured(const struct server *s)
 {
 	return s->configured;
+}
+
+struct words *server_words(const struct server *s)
+{
+	return s->words;
 }
 
 struct reply_reader *server_reader(const struct server *s)
@@ -202,4 +211,11 @@ void server_model_label(struct span name, bool cut, char *to, size_t room)
 			span_skip(&name, (size_t)(slash - name.at) + 1);
 	}
 	server_text_label(name, to, room);
+}
+
+void server_keep_model(const struct server *s, struct span name, bool cut, const char **at)
+{
+	char label[LIMIT_MODEL_BYTES];
+	server_model_label(name, cut, label, sizeof(label));
+	words_set(s->words, at, label);
 }

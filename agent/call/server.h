@@ -23,6 +23,9 @@ void server_saw_mark(struct server *s, const char *provider);
 struct configured;
 const struct configured *server_configured(const struct server *s);
 
+/* The names of its calls. */
+struct words *server_words(const struct server *s);
+
 /* What reads its replies. */
 struct reply_reader *server_reader(const struct server *s);
 
@@ -36,6 +39,8 @@ const char *server_error_model(struct server *s, const char *model);
 /* A model's name as a label: a path cut to its last part, valid UTF-8 without control characters, cut
  * to `room` with its NUL. Empty for a path whose end is missing (`cut`): it has no last part. */
 void server_model_label(struct span name, bool cut, char *to, size_t room);
+/* The same, to be held in *at in place of what is there. */
+void server_keep_model(const struct server *s, struct span name, bool cut, const char **at);
 /* Any text of a client or server as a label: valid UTF-8 without control characters, cut. */
 void server_text_label(struct span text, char *to, size_t room);
 

@@ -112,8 +112,8 @@ static void names(void **state)
 	gives("event: x\nevent\ndata: a\n\n", "[a]<>");
 	gives("event: ping\n\n", "<ping>");
 	gives("event: ping\r\n\r\ndata: a\r\n\r\n", "<ping>[a]<>");
-	gives("event: 12345678901234567890123456789012345678901234567890\n\n",
-	      "<123456789012345678901234567890123456789012345678>");
+	gives("event: 12345678901234567890123\n\nevent: 1234567890123456789012\n\n",
+	      "<1234567890123456789012><1234567890123456789012>");
 }
 
 static void other_fields_are_passed_over(void **state)

@@ -118,7 +118,7 @@ static void test_memory_of_a_stream(void **state)
 		      health, stream);
 	assert_true(idle <= 512);
 	assert_true(health <= 600);
-	assert_true(stream <= 2048);
+	assert_true(stream <= 768);
 	session_free(other);
 	assert_int_equal(__sanitizer_get_current_allocated_bytes(), before);
 }
