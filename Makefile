@@ -130,6 +130,7 @@ help:
 	@echo 'make check      every test; unit T=http/h1, tsan, lint, check-servers, check-fuzz are parts of their own'
 	@echo 'make fuzz       T=http/h1 SECONDS=60'
 	@echo 'make chaos      servers and agents killed under load, words overwritten; CHAOS_SECONDS=600'
+	@echo 'make oracles    SECONDS=60: our parsers beside well-known ones'
 	@echo 'make bench      the figures'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=; uninstall'
 	@echo 'make deps       the Debian packages that all of this needs'

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs every test and closes with "N passed, N failed, N skipped". What `make check` calls, after it
 # built everything.
-# usage: tests/check.sh BUILD_DIR PART...    parts: lint unit tsan shim e2e tools servers chaos fuzz
-# The programs of unit, tsan and fuzz are the words of UNIT, TSAN and FUZZ.
+# usage: tests/check.sh BUILD_DIR PART...    parts: lint unit oracles tsan shim e2e tools servers chaos fuzz
+# The programs of unit, oracles, tsan and fuzz are the words of UNIT, ORACLES, TSAN and FUZZ.
 # shellcheck disable=SC2086
 set -u
 build=$1
@@ -73,6 +73,13 @@ for part; do
 	lint) whole lint "$log" sh tests/lint.sh ;;
 	unit) cmocka unit $UNIT ;;
 	tsan) cmocka tsan $TSAN ;;
+	oracles)
+		for program in $ORACLES; do
+			name=$(basename "${program%_oracle}")
+			closing "oracle $name" "$logs/oracle-$name.log" \
+				"$program" ${SECONDS_EACH:+--seconds "$SECONDS_EACH"}
+		done
+		;;
 	shim) closing shim "$log" sh tests/shim/check.sh "$build" ;;
 	e2e) closing e2e "$log" "$build/venv/bin/pytest" -rs tests/e2e ;;
 	tools) closing tools "$log" "$build/venv/bin/pytest" -rs tests/e2e_tools ;;

@@ -92,9 +92,31 @@ chaos: all $(CHAOS)
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)BUILD='$(BUILD)' $(BUILD)/venv/bin/python tests/chaos/chaos.py --seconds $(CHAOS_SECONDS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
+# make oracles [SECONDS=60]: what our parsers read, beside well-known ones; that long each
+ORACLES := $(patsubst tests/oracles/%.c,$(BUILD)/oracles/%,$(wildcard tests/oracles/*/*_oracle.c))
+LLHTTP := $(BUILD)/oracles/llhttp
+oracle_program = $(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) $(DEP_CFLAGS) -isystem $(LLHTTP)/include \
+	-o $@ $(filter %.c %.a,$^) $(DEP_LIBS)
+
+$(BUILD)/oracles/llhttp.a: tests/oracles/llhttp.sh tests/oracles/requirements-llhttp.txt
+	$(Q)$(CHECK_ENV) sh tests/venv.sh
+	$(Q)$(CHECK_ENV) sh $<
+$(BUILD)/oracles/http/%: tests/oracles/http/%.c $(call libs_of,obj,http base) $(BUILD)/oracles/llhttp.a
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(oracle_program)
+$(BUILD)/oracles/body/%: tests/oracles/body/%.c $(call libs_of,obj,body base)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(oracle_program)
+
+.PHONY: oracles
+oracles: $(ORACLES)
+	$(Q)$(CHECK_ENV) SECONDS_EACH=$(SECONDS) sh tests/check.sh $(BUILD) oracles
+
 # ---- make check: every test, and the closing line -------------------------------------------------
-CHECK_ENV = UNIT='$(UNIT)' TSAN='$(TSAN)' FUZZ='$(FUZZ)' BUILD='$(BUILD)' PYTHON='$(PYTHON)'
-CHECK_PARTS := lint unit tsan shim tools e2e
+CHECK_ENV = UNIT='$(UNIT)' TSAN='$(TSAN)' FUZZ='$(FUZZ)' ORACLES='$(ORACLES)' BUILD='$(BUILD)' PYTHON='$(PYTHON)'
+CHECK_PARTS := lint unit oracles tsan shim tools e2e
 
 .PHONY: check check-deps check-build check-servers check-fuzz lint demo bench bench-run
 check-deps:
@@ -106,7 +128,7 @@ check-deps:
 check: check-deps
 	$(Q)$(MAKE) --no-print-directory check-build
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) $(CHECK_PARTS)
-check-build: all $(UNIT) $(TSAN) $(BUILD)/check/recorded
+check-build: all $(UNIT) $(TSAN) $(ORACLES) $(BUILD)/check/recorded
 
 # Reads the ring that a program of tests/shim left.
 $(BUILD)/check/recorded: tests/shim/recorded.c $(call libs_of,obj,intake base)

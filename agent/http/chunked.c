@@ -7,8 +7,8 @@
  *
  * A bare LF ends a line where nobody can read it as anything else. Behind an extension somebody does:
  * readers that look for CR LF only (cpp-httplib as it is built) take it as a part of the extension and
- * what follows with it, so it is refused there. So is a trailer that is no field: it is the next
- * message, of a sender that forgot the blank line.
+ * what follows with it, so it is refused there. So is a bare CR in a trailer, as in a head, and a trailer
+ * that is no field: it is the next message, of a sender that forgot the blank line.
  */
 #include "agent/http/chunked.h"
 
@@ -18,8 +18,8 @@
 
 /* A size line longer than this, or trailers, carry no body's news (hyper stops at 16 KiB, too). */
 #define CHUNKED_FRAMING_MAX 16384u
-/* 16 hex digits would fit 64 bits; 15 leave room for arithmetic. */
-#define CHUNKED_DIGITS_MAX 15
+/* 16 hex digits would fit 64 bits; 15 leave room for arithmetic. Zeros before them say nothing. */
+#define CHUNKED_SIZE_BITS 60
 
 void chunked_init(struct chunked *c)
 {
@@ -30,7 +30,7 @@ void chunked_init(struct chunked *c)
 static void size_known(struct chunked *c)
 {
 	c->state = c->left ? CHUNKED_DATA : CHUNKED_TRAILER;
-	c->digits = 0;
+	c->has_digits = false;
 	c->framing_bytes = 0;
 }
 
@@ -62,9 +62,10 @@ static bool take_size(struct chunked *c, uint8_t byte)
 {
 	int digit = hex_digit(byte);
 	if (digit < 0)
-		return c->digits && take_size_end(c, byte);
+		return c->has_digits && take_size_end(c, byte);
 	c->left = c->left << 4 | (unsigned)digit;
-	return ++c->digits <= CHUNKED_DIGITS_MAX;
+	c->has_digits = true;
+	return c->left >> CHUNKED_SIZE_BITS == 0;
 }
 
 /* CR LF or LF, a byte at a time. 1: complete, 0: not yet, -1: something else. */
@@ -97,6 +98,12 @@ static bool take_trailer_name(struct chunked *c, uint8_t byte)
 	return byte == ':' || is_token_byte(byte);
 }
 
+/* Whether a CR without its LF is in the next `text` bytes of a line, or ended the piece before them. */
+static bool has_bare_cr(const struct chunked *c, struct span in, size_t text)
+{
+	return (c->cr && in.at[0] != '\n') || (text > 1 && memchr(in.at, '\r', text - 1));
+}
+
 /* Skips to behind a line's LF. `cr` says whether a CR was before it, or ends the piece. */
 static bool skip_line(struct chunked *c, struct span *in)
 {
@@ -106,6 +113,8 @@ static bool skip_line(struct chunked *c, struct span *in)
 		return false;
 	c->framing_bytes += (uint32_t)n;
 	size_t text = lf ? n - 1 : n;
+	if (c->state == CHUNKED_TRAILER_LINE && has_bare_cr(c, *in, text))
+		return false;
 	if (text)
 		c->cr = in->at[text - 1] == '\r';
 	span_skip(in, n);
@@ -170,11 +179,11 @@ static void take_plain(struct chunked *c, struct span *in)
 		c->framing_bytes += 2;
 		c->state = CHUNKED_SIZE;
 	}
-	if (c->state != CHUNKED_SIZE || c->digits)
+	if (c->state != CHUNKED_SIZE || c->has_digits)
 		return;
 	uint64_t size = 0;
 	size_t n = 0;
-	for (int digit; n < in->len && n < CHUNKED_DIGITS_MAX; n++) {
+	for (int digit; n < in->len && n < CHUNKED_SIZE_BITS / 4; n++) {
 		digit = hex_digit(in->at[n]);
 		if (digit < 0)
 			break;

@@ -24,8 +24,8 @@ struct chunked {
 	uint64_t left;		/* of the chunk's data */
 	uint32_t framing_bytes; /* of the present size line, or of all trailers: capped */
 	uint8_t state;		/* enum chunked_state */
-	uint8_t digits;
-	bool cr; /* the last byte was a CR that may begin a line end */
+	bool has_digits;	/* of the present size line */
+	bool cr;		/* the last byte was a CR that may begin a line end */
 };
 
 enum chunked_step { CHUNKED_PIECE, CHUNKED_MORE, CHUNKED_END, CHUNKED_BAD };

@@ -42,7 +42,7 @@ enum http_method http_method_of(struct span text);
 
 /*
  * Spans are borrowed: they die at the next call on the parser. Absent fields are empty spans; of a
- * field that comes more than once it is the first. A folded value keeps its line ends.
+ * field that comes more than once it is the first that says something. A folded value keeps its line ends.
  */
 struct http_head {
 	enum http_method method; /* of a request */

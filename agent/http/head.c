@@ -152,14 +152,18 @@ static bool add_coding(struct framing *f, struct span value)
 	struct span element;
 	f->has_coding = true;
 	while (take_element(&value, &element)) {
-		if (!element.len) /* RFC 9110 5.6.1.2 */
+		/* Not even an empty one behind chunked, of which the list rule makes nothing (RFC 9110
+		 * 5.6.1.2): llhttp reads "chunked," as another coding. */
+		if (f->chunked_last)
+			return false;
+		if (!element.len)
 			continue;
 		const uint8_t *parameters = memchr(element.at, ';', element.len);
 		struct span coding = element;
 		if (parameters)
 			coding = trimmed(span_of(element.at, (size_t)(parameters - element.at)));
 		/* Nothing comes after chunked, and chunked has no parameters (RFC 9112 6.1, 7.1). */
-		if (!is_token(coding) || f->chunked_last)
+		if (!is_token(coding))
 			return false;
 		f->chunked_last = span_is_nocase(coding, "chunked");
 		if (f->chunked_last && parameters)
@@ -199,7 +203,8 @@ static bool read_version(struct span s, unsigned *minor)
 	return true;
 }
 
-/* Spaces inside the target are taken as its own: some clients do not encode them. */
+/* More spaces than one around the target are none of its own (RFC 9112 3: readers may be lenient, and
+ * llhttp is); those inside are: some clients do not encode them. */
 static bool read_request_line(struct span line, struct http_head *h)
 {
 	const uint8_t *first = line.len ? memchr(line.at, ' ', line.len) : NULL;
@@ -208,9 +213,9 @@ static bool read_request_line(struct span line, struct http_head *h)
 		return false;
 	h->method_text = span_of(line.at, (size_t)(first - line.at));
 	h->method = http_method_of(h->method_text);
-	h->path = span_of(first + 1, (size_t)(last - first) - 1);
+	h->path = trimmed(span_of(first + 1, (size_t)(last - first) - 1));
 	size_t before = (size_t)(last + 1 - line.at);
-	return is_token(h->method_text) && is_clean(line) &&
+	return h->path.len && is_token(h->method_text) && is_clean(line) &&
 	       read_version(span_of(last + 1, line.len - before), &h->minor);
 }
 

@@ -60,6 +60,7 @@ static void bodies(void **state)
 	gives("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", "[hello world]#");
 	gives("0a\r\n0123456789\r\n000\r\n\r\n", "[0123456789]#");
 	gives("A\r\n0123456789\r\n0\r\n\r\n", "[0123456789]#");
+	gives("0000000000000000005\r\nhello\r\n00000000000000000\r\n\r\n", "[hello]#");
 	gives("000000000000005\r\nhello\r\n0\r\n\r\n", "[hello]#");
 	gives("2\r\n\r\n\r\n0\r\n\r\n", "[\r\n]#");
 	gives("5\r\n0\r\n\r\n\r\n0\r\n\r\n", "[0\r\n\r\n]#");
@@ -136,7 +137,9 @@ static void ambiguous(void **state)
 		"0\r\nA\r\n\r\n",
 		"0\r\n\rx",
 		"0\r\n\r\r\n",
-		"0000000000000005\r\nhello\r\n",
+		"1000000000000000\r\nhello\r\n", /* 2^60 */
+		"0\r\nA: b\rc\r\n\r\n",
+		"0\r\nA: b\r\r\n\r\n",
 		"ffffffffffffffff\r\n",
 		"10000000000000001\r\na\r\n", /* 2^64 + 1 */
 	};

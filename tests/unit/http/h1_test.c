@@ -114,6 +114,9 @@ static void line_ends_and_white_space(void **state)
 	requests_give("POST / HTTP/1.1\r\nContent-Length:\r\n 2\r\n\r\nhi", "(<POST />{hi}.)|");
 	requests_give("POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
 		      "(<POST />.)|");
+	/* llhttp and others take more spaces than one; they are none of the target. */
+	requests_give("GET  /x  HTTP/1.1\r\n\r\n", "(<GET /x>.)|");
+	requests_give("GET /a b HTTP/1.1\r\n\r\n", "(<GET /a b>.)|");
 	/* A line of white space continues the field before; it does not end the head. */
 	requests_give("POST / HTTP/1.1\r\nX: a\r\n \r\nContent-Length: 2\r\n\r\nhi",
 		      "(<POST />{hi}.)|");
