@@ -70,6 +70,16 @@ check_banned() {
 check_names() {
 	files '*' | grep -E '(^|/)(util|utils|common|misc|helper|helpers)(\.[^/]*|/|$)' |
 		found 'a name that says nothing'
+	# What the table of hazards names is there.
+	# shellcheck disable=SC2016 # the backquotes are the table's
+	grep -o '`tests/[^`]*`' tests/hazards.md | tr -d '`' | sort -u | while read -r name; do
+		file=${name%%::*}
+		if [ ! -e "$file" ]; then
+			echo "$file"
+		elif [ "$file" != "$name" ] && ! grep -qE "(def|void) ${name#*::}\(" "$file"; then
+			echo "$name"
+		fi
+	done | found 'tests/hazards.md names what is not there'
 }
 
 check_shell() {
