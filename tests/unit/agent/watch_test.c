@@ -94,14 +94,14 @@ static int64_t all_of(struct fixture *f, enum metrics_id id)
 	return sum_of(f, id, CALL_ERRORS);
 }
 
-static int64_t connections(struct fixture *f, enum metrics_connection which)
+static int64_t connections(struct fixture *f, enum metrics_tally which)
 {
 	struct export_process e = {0};
 	int64_t value = 0;
 	assert_true(watch_export(f->watch, &e, false));
 	for (size_t i = 0; i < metrics_snapshot_count(e.metrics, METRICS_CONNECTIONS); i++) {
 		struct metrics_point p = metrics_snapshot_point(e.metrics, METRICS_CONNECTIONS, i);
-		if (p.labels.connection == which)
+		if (p.labels.tally == which)
 			value = p.value;
 	}
 	metrics_snapshot_free(e.metrics);
