@@ -84,7 +84,7 @@ for part; do
 	e2e) closing e2e "$log" "$build/venv/bin/pytest" -rs tests/e2e ;;
 	tools) closing tools "$log" "$build/venv/bin/pytest" -rs tests/e2e_tools ;;
 	servers) closing servers "$log" "$build/venv/bin/pytest" -rs tests/e2e_servers ;;
-	chaos) closing chaos "$log" "$build/venv/bin/python" tests/chaos/chaos.py --seconds 60 ;;
+	chaos) closing chaos "$log" "$build/venv/bin/python" tests/chaos/chaos.py --seconds 150 ;;
 	fuzz)
 		for program in $FUZZ; do
 			name=${program#"$build/fuzz/"}
@@ -93,7 +93,7 @@ for part; do
 			mkdir -p "$corpus"
 			[ -d "$seeds" ] || seeds=$corpus
 			whole "fuzz $(basename "${name%_fuzz}")" "$logs/fuzz-$(basename "$name").log" \
-				"$program" -max_total_time="${SECONDS_EACH:-20}" -timeout=10 -rss_limit_mb=1024 \
+				"$program" -max_total_time="${SECONDS_EACH:-60}" -timeout=10 -rss_limit_mb=1024 \
 				-print_final_stats=1 -artifact_prefix="$logs/" "$corpus" "$seeds"
 		done
 		;;

@@ -201,6 +201,30 @@ static void test_refusal_and_interim(void **state)
 	assert_false(book.calls[0].labels.stream);
 }
 
+static void test_interim_answers_alone_are_no_answer(void **state)
+{
+	(void)state;
+	ask(1, ASKED);
+	frames_head(&out, 1, 0, ":status: 103\ncontent-type: text/event-stream\n");
+	send(&out, SESSION_OUT);
+	session_close(session, SESSION_CLOSED, now());
+	ended_as(0, CALL_TRUNCATED);
+	assert_int_equal(book.calls[0].http_status, 0);
+}
+
+static void test_nothing_of_a_request_behind_its_end(void **state)
+{
+	(void)state;
+	ask(1, ASKED);
+	frames_data(&in, 1, END_STREAM, "more");
+	send(&in, SESSION_IN);
+	answer_head(1);
+	answer_end(1);
+	ended_as(0, CALL_OK);
+	assert_int_equal(book.calls[0].request_bytes, strlen(ASKED));
+	assert_int_equal(book.calls[0].received_ns, CASE_EPOCH + 1000000);
+}
+
 /* An answer before the whole request was sent. */
 static void test_early_answer(void **state)
 {
@@ -467,6 +491,18 @@ static void test_upgrade_ignored(void **state)
 	assert_true(book.was_lost[1]);
 }
 
+/* Which of two requests has become stream 1 nobody can say. */
+static void test_upgrade_of_a_pipeline(void **state)
+{
+	(void)state;
+	text(SESSION_IN, UPGRADE ASKED UPGRADE ASKED);
+	text(SESSION_OUT, SWITCHES);
+	answer_head(1);
+	answer_end(1);
+	assert_int_equal(book.count, 2);
+	assert_true(book.was_lost[0] && book.was_lost[1]);
+}
+
 /* What begins like the preface and is none is HTTP/1, and not a byte of it is lost. */
 static void test_not_the_preface(void **state)
 {
@@ -514,6 +550,8 @@ int main(void)
 		TEST(test_reset_behind_the_end),
 		TEST(test_goaway),
 		TEST(test_refusal_and_interim),
+		TEST(test_interim_answers_alone_are_no_answer),
+		TEST(test_nothing_of_a_request_behind_its_end),
 		TEST(test_early_answer),
 		TEST(test_trailers_and_other_requests),
 		TEST(test_grpc_is_seen_and_not_measured),
@@ -530,6 +568,7 @@ int main(void)
 		TEST(test_server_speaks_first),
 		TEST(test_upgrade),
 		TEST(test_upgrade_ignored),
+		TEST(test_upgrade_of_a_pipeline),
 		TEST(test_not_the_preface),
 		TEST(test_part_of_the_preface),
 		TEST(test_stream_limit),
