@@ -14,6 +14,7 @@ import harness
 import openai
 import pytest
 from otlp_receiver import OtlpReceiver
+from test_dialects import server as other_dialects
 
 Told = tuple[Any, ...]  # endpoint, whether it streams, input and output tokens, finish reason
 ASKED = [{"role": "user", "content": "write"}]
@@ -253,6 +254,16 @@ def test_a_half_closed_connection_that_is_given_up(watch, receiver: OtlpReceiver
     run = watch(make()).start(harness.preloaded, receiver.endpoint)
     assert not half_closed(run, parts(events=500, delay_ms=10)).complete
     assert logged(run, *HOW[:3]) == [("error", "client_disconnect", True)]
+
+
+def test_a_half_closed_connection_that_is_answered(watch, receiver: OtlpReceiver) -> None:
+    run = watch(other_dialects()).start(harness.preloaded, receiver.endpoint)
+    body = json.dumps({"model": "claude", "messages": ASKED, "stream": True, "max_tokens": 3}).encode()
+    r = half_closed(run, b"".join(client.request("POST", "/v1/messages", body)))
+    assert r.complete
+    # This server dies of the signal at once, maybe between its last write and what the shim tells of it.
+    harness.wait_for("the call is logged", run.calls)
+    assert logged(run, *HOW) == [("success", None, True, 3, False)]
 
 
 def test_a_reset_within_the_stream(watch, receiver: OtlpReceiver) -> None:
