@@ -132,8 +132,7 @@ static void memory(unsigned count, unsigned models, const char *bar)
 	for (unsigned i = 0; all && i < count; i++)
 		all[i] = open_stream(i % models);
 	double mib = resident_mib() - before;
-	printf("memory: %5u live streams, %4u models: %5.1f MiB, %4.0f bytes a stream (bar %.0f "
-	       "MiB)\n",
+	printf("memory: %5u live streams, %4u models: %5.1f MiB, %4.0f bytes a stream (%s MiB)\n",
 	       count, models, mib, mib * 1048576 / count, bar);
 	close_all(all, count);
 	end();
