@@ -199,6 +199,10 @@ class Run:
     def stop(self, with_: int = signal.SIGTERM) -> int:
         """Ends the server, and waits for the agent's last export and its end."""
         status = self.end_server(with_)
+        # One that was only just started has not taken its lock yet; what waits for it shows that it comes.
+        until = time.monotonic() + 3
+        while any(self.directory.glob("*.ring")) and not self.agent_runs() and time.monotonic() < until:
+            time.sleep(0.02)
         wait_for("the agent ends", lambda: not self.agent_runs(), 30)
         return status
 
