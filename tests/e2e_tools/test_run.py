@@ -149,11 +149,11 @@ def test_ctrl_z_stops_the_job_and_fg_continues_it(installed):
         os.execvpe("bash", ["bash", "--norc", "-i"], env)
     terminal = Terminal.__new__(Terminal)
     terminal.pid, terminal.fd, terminal.text = pid, fd, ""
-    terminal.press(f"{installed.inferwire} run sh -c 'echo rea''dy; sleep 1; echo do''ne'\n".encode())
+    terminal.press(f"{installed.inferwire} run sh -c 'echo rea''dy; sleep 3; echo do''ne'\n".encode())
     terminal.read_until("ready\r\n")
     terminal.press(b"\x1a")
     terminal.read_until("Stopped")
-    time.sleep(1.2)
+    time.sleep(3.2)
     terminal.press(b"echo still; fg\n")
     terminal.read_until("still\r\n")
     assert "done\r\n" not in terminal.text
