@@ -347,9 +347,7 @@ static const char *served_model(struct inference *i)
 	const char *asked = i->request.model, *replied = i->reply.model;
 	bool ignores = provider_ignores_model(server_provider(i->server), asked);
 	const char *model = asked[0] && !(ignores && replied[0]) ? asked : replied;
-	if (ignores && !replied[0])
-		return asked_model(i);
-	if (!model[0])
+	if (!model[0] || (ignores && !replied[0]))
 		return asked_model(i);
 	server_proved_model(i->server, model);
 	return model;
