@@ -3,20 +3,7 @@
  * gets the bytes in pieces. An input is three documents of one build with other scalars, the third of them
  * sometimes damaged: json_shape.h reads the later ones by the first, and must tell what the scanner tells.
  */
-/* Both have an enum of types; jansson's macros that ask for one are of no use then. */
-#define JSON_OBJECT JANSSON_OBJECT
-#define JSON_ARRAY  JANSSON_ARRAY
-#define JSON_STRING JANSSON_STRING
-#define JSON_TRUE   JANSSON_TRUE
-#define JSON_FALSE  JANSSON_FALSE
-#define JSON_NULL   JANSSON_NULL
-#include <jansson.h>
-#undef JSON_OBJECT
-#undef JSON_ARRAY
-#undef JSON_STRING
-#undef JSON_TRUE
-#undef JSON_FALSE
-#undef JSON_NULL
+#include "tests/unit/body/jansson_types.h"
 
 /* Of three documents each. */
 #define ORACLE_INPUTS 100000u
