@@ -143,6 +143,10 @@ static void test_members_and_frames(void **state)
 	other = pack_zstd(span_str("two"), 0);
 	memcpy(two + n, other.at, other.len);
 	gives("zstd", span_of(two, n + other.len), "one two");
+	memmove(two + n + 12, two + n, other.len);
+	memcpy(two + n, "\x5f\x2a\x4d\x18\4\0\0\0skip", 12);
+	gives("zstd", span_of(two, n + 12 + other.len), "one two");
+	gives("zstd", span_of(two + n, 12 + other.len), "two");
 	other = pack_brotli(span_str("br"), 16);
 	memcpy(two, other.at, other.len);
 	memset(two + other.len, 'x', 5);
@@ -234,6 +238,8 @@ static void test_damage(void **state)
 	gives("deflate", span_str("\xff\xff\xff\xff"), "!");
 	gives("br", span_str("\xff\xff\xff\xff\xff\xff"), "!");
 	gives("zstd", span_str("not zstd"), "!");
+	gives("zstd", span_str("\x25\xb5\x2f\xfd\4Xb\x80"), "!"); /* older than the RFC */
+	gives("zstd", span_str("\x50\x2a\x4d\x19"), "!");
 	struct span body = pack_zlib(span_str(TEXT), 15 + 16);
 	packed[body.len - 5] ^= 1; /* of the check sum */
 	gives("gzip", body, TEXT "!");
