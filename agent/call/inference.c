@@ -206,6 +206,10 @@ static bool type_of_body(const struct inference *i, enum call_endpoint *type)
 		*type = i->endpoint.type;
 	else if (holds & (REQUEST_HOLDS_INPUT | REQUEST_HOLDS_TEXTS))
 		*type = CALL_EMBEDDING;
+	else if (holds & REQUEST_HOLDS_INPUT_TEXT)
+		*type = strstr(i->request.model, "embed") ? CALL_EMBEDDING : CALL_COMPLETION;
+	else if (holds & REQUEST_HOLDS_MESSAGE && i->request.model[0])
+		*type = CALL_CHAT_COMPLETION; /* any application's `message` names no model */
 	else
 		return false;
 	return true;

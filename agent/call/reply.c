@@ -24,9 +24,11 @@ enum reply_type { TYPE_NONE, TYPE_DELTA, TYPE_BLOCK, TYPE_OTHER };
 /* Counts of one document. */
 enum reply_count {
 	COUNT_INPUT,	   /* the whole prompt */
+	COUNT_INPUT_TOOLS, /* beside COUNT_INPUT: what tools put into the prompt */
 	COUNT_INPUT_APART, /* without what was read from the cache or written to it */
 	COUNT_OUTPUT,
 	COUNT_THOUGHTS,	     /* output beside COUNT_OUTPUT */
+	COUNT_REASONING,     /* part of COUNT_OUTPUT, or beside it */
 	COUNT_CACHED,	     /* part of COUNT_INPUT */
 	COUNT_CACHED_APART,  /* beside COUNT_INPUT_APART */
 	COUNT_WRITTEN_APART, /* the same */
@@ -99,6 +101,10 @@ static const struct json_want wants[] = {
 	{"choices[].index", WANT_CHOICE_INDEX},
 	{"choices[].delta", WANT_SAYS},
 	{"choices[].delta.content", WANT_TEXT},
+	/* In parts: Mistral, and Databricks, which has a summary where Mistral has thinking */
+	{"choices[].delta.content[].text", WANT_TEXT},
+	{"choices[].delta.content[].thinking[].text", WANT_TEXT},
+	{"choices[].delta.content[].summary[].text", WANT_TEXT},
 	{"choices[].delta.refusal", WANT_TEXT},		  /* OpenAI */
 	{"choices[].delta.reasoning_content", WANT_TEXT}, /* llama.cpp, SGLang, older vLLM */
 	{"choices[].delta.reasoning", WANT_TEXT},	  /* vLLM, LocalAI */
@@ -139,7 +145,8 @@ static const struct json_want wants[] = {
 	/* OpenAI's usage; the prompt with what was cached of it */
 	{"usage.prompt_tokens", COUNT(INPUT)},
 	{"usage.completion_tokens", COUNT(OUTPUT)},
-	{"usage.total_tokens", COUNT(TOTAL)},			      /* Voyage: nothing else */
+	{"usage.total_tokens", COUNT(TOTAL)}, /* Voyage: nothing else */
+	{"usage.completion_tokens_details.reasoning_tokens", COUNT(REASONING)},
 	{"usage.prompt_tokens_details.cached_tokens", COUNT(CACHED)}, /* OpenAI, llama.cpp, vLLM */
 	{"usage.prompt_cache_hit_tokens", COUNT(CACHED)},	      /* DeepSeek */
 	{"usage.avg_tok_per_sec", WANT_MARK_MISTRALRS},
@@ -166,6 +173,7 @@ static const struct json_want wants[] = {
 	{"delta.text", WANT_DELTA},
 	{"delta.thinking", WANT_DELTA},
 	{"delta.partial_json", WANT_DELTA},
+	{"delta.content", WANT_DELTA}, /* compaction_delta */
 	{"delta.stop_reason", WANT_FINISH},
 	{"stop_reason", WANT_FINISH}, /* and Bedrock's Llama */
 	{"content_block.type", WANT_BLOCK_TYPE},
@@ -225,11 +233,13 @@ static const struct json_want wants[] = {
 	{"candidates[].content.parts[].inlineData", WANT_PARTS},
 	{"candidates[].finishReason", WANT_FINISH},
 	{"usageMetadata.promptTokenCount", COUNT(INPUT)},
+	{"usageMetadata.toolUsePromptTokenCount", COUNT(INPUT_TOOLS)},
 	{"usageMetadata.candidatesTokenCount", COUNT(OUTPUT)},
 	{"usageMetadata.thoughtsTokenCount", COUNT(THOUGHTS)},
 	{"usageMetadata.cachedContentTokenCount", COUNT(CACHED)},
 	{"[].candidates[].finishReason", WANT_FINISH},
 	{"[].usageMetadata.promptTokenCount", COUNT(INPUT)},
+	{"[].usageMetadata.toolUsePromptTokenCount", COUNT(INPUT_TOOLS)},
 	{"[].usageMetadata.candidatesTokenCount", COUNT(OUTPUT)},
 	{"[].usageMetadata.thoughtsTokenCount", COUNT(THOUGHTS)},
 	{"[].usageMetadata.cachedContentTokenCount", COUNT(CACHED)},
@@ -243,6 +253,18 @@ static const struct json_want wants[] = {
 	{"usage.outputTokens", COUNT(OUTPUT)},
 	{"usage.cacheReadInputTokens", COUNT(CACHED_APART)},
 	{"usage.cacheWriteInputTokens", COUNT(WRITTEN_APART)},
+	/* Bedrock: invoke of Nova: converse-stream's events by name in one object */
+	{"contentBlockStart.start.toolUse", WANT_PARTS},
+	{"contentBlockDelta.delta.text", WANT_TEXT},
+	{"contentBlockDelta.delta.toolUse.input", WANT_TEXT},
+	{"contentBlockDelta.delta.reasoningContent.text", WANT_TEXT},
+	{"messageStop.stopReason", WANT_FINISH},
+	{"metadata.usage.inputTokens", COUNT(INPUT_APART)},
+	{"metadata.usage.outputTokens", COUNT(OUTPUT)},
+	{"metadata.usage.cacheReadInputTokenCount", COUNT(CACHED_APART)},
+	{"metadata.usage.cacheWriteInputTokenCount", COUNT(WRITTEN_APART)},
+	{"usage.cacheReadInputTokenCount", COUNT(CACHED_APART)},
+	{"usage.cacheWriteInputTokenCount", COUNT(WRITTEN_APART)},
 	/* Bedrock: invoke of Titan, Llama and Mistral */
 	{"outputText", WANT_TEXT},
 	{"inputTextTokenCount", COUNT(ENGINE_INPUT)},
@@ -523,7 +545,7 @@ static void read_input(const struct reply_document *d, struct reply_tokens *t)
 		has(d, COUNT_CACHED) ? count_of(d, COUNT_CACHED) : count_of(d, COUNT_CACHED_APART);
 	t->has_input = true;
 	if (has(d, COUNT_INPUT))
-		t->input = count_of(d, COUNT_INPUT);
+		t->input = count_of(d, COUNT_INPUT) + count_of(d, COUNT_INPUT_TOOLS);
 	else if (has(d, COUNT_INPUT_APART))
 		t->input = count_of(d, COUNT_INPUT_APART) + count_of(d, COUNT_CACHED_APART) +
 			   count_of(d, COUNT_WRITTEN_APART);
@@ -533,10 +555,22 @@ static void read_input(const struct reply_document *d, struct reply_tokens *t)
 		t->has_input = false;
 }
 
+/* Whether the total counts what was reasoned beside the rest: xAI does, all others count it among the
+ * completion. */
+static bool reasons_apart(const struct reply_document *d)
+{
+	uint64_t sum = (uint64_t)count_of(d, COUNT_INPUT) + count_of(d, COUNT_OUTPUT) +
+		       count_of(d, COUNT_REASONING);
+	return has(d, COUNT_INPUT) && has(d, COUNT_OUTPUT) && has(d, COUNT_TOTAL) &&
+	       count_of(d, COUNT_TOTAL) == sum;
+}
+
 static void read_output(const struct reply_document *d, struct reply_tokens *t)
 {
 	t->known = has(d, COUNT_OUTPUT) || has(d, COUNT_THOUGHTS) || has(d, COUNT_BILLED_OUTPUT);
 	t->output = (uint64_t)count_of(d, COUNT_OUTPUT) + count_of(d, COUNT_THOUGHTS);
+	if (reasons_apart(d))
+		t->output += count_of(d, COUNT_REASONING);
 	if (!has(d, COUNT_OUTPUT) && has(d, COUNT_BILLED_OUTPUT))
 		t->output = count_of(d, COUNT_BILLED_OUTPUT);
 }

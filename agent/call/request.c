@@ -12,7 +12,17 @@
 enum request_want { REQUEST_MODEL = 1, REQUEST_STREAM, REQUEST_HELD };
 
 /* The id of a key that is held is REQUEST_HELD and its bit's number. */
-enum request_held { MESSAGES, PROMPT, INPUTS, INPUT, TEXTS, QUERY, ANTHROPIC };
+enum request_held {
+	MESSAGES,
+	PROMPT,
+	INPUTS,
+	INPUT,
+	TEXTS,
+	QUERY,
+	ANTHROPIC,
+	MESSAGE,
+	INPUT_TEXT,
+};
 #define HELD(bit) (REQUEST_HELD + (bit))
 
 static const struct json_want wants[] = {
@@ -21,7 +31,8 @@ static const struct json_want wants[] = {
 	{"messages", HELD(MESSAGES)},
 	{"prompt", HELD(PROMPT)},
 	{"inputs", HELD(INPUTS)},
-	{"inputText", HELD(PROMPT)}, /* Bedrock: Titan */
+	{"inputText", HELD(INPUT_TEXT)}, /* Bedrock: Titan */
+	{"message", HELD(MESSAGE)},	 /* Cohere v1, as Bedrock and SageMaker take it */
 	{"input", HELD(INPUT)},
 	{"texts", HELD(TEXTS)},
 	{"documents", HELD(TEXTS)},
@@ -31,6 +42,7 @@ static const struct json_want wants[] = {
 	{"instances[].messages", HELD(MESSAGES)},
 	{"instances[].prompt", HELD(PROMPT)},
 	{"instances[].text", HELD(PROMPT)},
+	{"instances[].content", HELD(TEXTS)}, /* Vertex: its own embedding models */
 	{"instances[].inputs", HELD(INPUTS)},
 	{"instances[].input", HELD(INPUT)},
 	{"instances[].query", HELD(QUERY)},
@@ -100,7 +112,7 @@ static void take(struct request *r, const struct json_event *ev)
 		r->stream = ev->type == JSON_TRUE;
 		r->stream_told = ev->type == JSON_TRUE || ev->type == JSON_FALSE;
 	} else if (ev->type == JSON_STRING ? !ev->empty : container && ev->closes && !ev->empty) {
-		r->holds |= (uint8_t)(1u << (ev->id - REQUEST_HELD));
+		r->holds |= (uint16_t)(1u << (ev->id - REQUEST_HELD));
 	}
 }
 

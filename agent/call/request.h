@@ -20,6 +20,8 @@ enum request_holds {
 	REQUEST_HOLDS_QUERY = 32,
 	REQUEST_HOLDS_ANTHROPIC =
 		64, /* anthropic_version: messages as Bedrock and Vertex take them */
+	REQUEST_HOLDS_MESSAGE = 128,	/* the last of them, of Cohere v1 */
+	REQUEST_HOLDS_INPUT_TEXT = 256, /* of Titan: a prompt, or what is to be embedded */
 };
 
 struct server;
@@ -29,7 +31,7 @@ struct request {
 	struct json *scan;	   /* while the body is read */
 	struct request_form *form; /* in its place, where the body is a form */
 	const char *model;	   /* a word of the server: the path's, unless the body names one */
-	uint8_t holds;		   /* bits of enum request_holds */
+	uint16_t holds;		   /* bits of enum request_holds */
 	bool stream;
 	bool stream_told; /* else it is what the endpoint does by default */
 	bool unread;	  /* part of it could not be read: what was not found may have been there */
