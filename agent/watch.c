@@ -3,6 +3,7 @@
 #include "agent/call/session.h"
 #include "agent/export/clock.h"
 #include "agent/intake/liveness.h"
+#include "agent/intake/modules.h"
 #include "agent/report.h"
 
 #include <errno.h>
@@ -21,6 +22,9 @@
 /* A ring in which nothing came is looked at as a whole (its losses, what is to be checked) every so
  * many drains only; in between it costs a look at its heads. There may be hundreds. */
 #define QUIET_DRAINS 25u
+/* Between the first two looks at what a process has loaded; each time twice as long: it costs the kernel up
+ * to a millisecond, and most that have not told by then have nothing to tell. */
+#define MODULES_FIRST_NS 1000000000u
 
 struct lane_watch {
 	uint64_t controls_dropped; /* as it was last seen */
@@ -39,6 +43,7 @@ struct watch {
 	bool looking;		   /* a look is under way */
 	uint64_t controls_at_look; /* dropped ones, all lanes; UINT64_MAX: there was none yet */
 	struct server *server;
+	uint64_t next_modules_ns, modules_pause_ns;
 	struct metrics *metrics;
 	struct call_sink calls;
 	struct call_log *log;
@@ -90,9 +95,27 @@ static void on_unmeasured(void *user, enum call_unmeasured how)
 
 /* ---- connections: sessions ---------------------------------------------------------------------- */
 
+static bool on_module(void *user, struct span path)
+{
+	struct watch *w = user;
+	server_saw_module(w->server, path);
+	return !server_has_provider(w->server);
+}
+
+/* At a connection, as servers load their engine before they accept one, or soon after. */
+static void look_at_modules(struct watch *w)
+{
+	if (server_has_provider(w->server) || clock_mono_ns() < w->next_modules_ns)
+		return;
+	modules_each(&w->process, on_module, w);
+	w->modules_pause_ns = w->modules_pause_ns ? w->modules_pause_ns * 2 : MODULES_FIRST_NS;
+	w->next_modules_ns = clock_mono_ns() + w->modules_pause_ns;
+}
+
 static void *on_opened(void *user)
 {
 	struct watch *w = user;
+	look_at_modules(w);
 	return session_new(w->server, &w->calls);
 }
 

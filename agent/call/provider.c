@@ -74,6 +74,26 @@ const char *provider_by_command(const char *program, struct span arguments)
 	return found;
 }
 
+/* What an engine's own package or library has in its path, wherever it is installed. */
+static const struct {
+	const char *part, *provider;
+} by_file[] = {
+	{"-packages/vllm/", "vllm"},	      {"/vllm/_C.", "vllm"}, /* from a checkout */
+	{"-packages/sgl_kernel/", "sglang"},  {"-packages/tensorrt_llm/", "tensorrt-llm"},
+	{"-packages/lmdeploy/", "lmdeploy"},  {"-packages/llama_cpp/", "llama-cpp-python"},
+	{"-packages/xllamacpp", "llama.cpp"}, {"/libtritonserver.so", "triton"},
+	{"/libllama.so", "llama.cpp"}, /* behind llama_cpp's, which has one as well */
+};
+
+const char *provider_by_module(struct span path)
+{
+	for (size_t i = 0; i < sizeof(by_file) / sizeof(by_file[0]); i++) {
+		if (memmem(path.at, path.len, by_file[i].part, strlen(by_file[i].part)))
+			return by_file[i].provider;
+	}
+	return NULL;
+}
+
 const char *provider_by_fields(const struct http_head *head)
 {
 	/* "server: uvicorn" is that of half of all engines. */

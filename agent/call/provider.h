@@ -9,6 +9,8 @@
 /* By the program and its first arguments; NULL if they say nothing. `arguments` are separated by NUL.
  */
 const char *provider_by_command(const char *program, struct span arguments);
+/* By a file whose code the process has mapped; NULL: many an engine is served by a script of another name. */
+const char *provider_by_module(struct span path);
 /* By a response's fields; NULL. */
 const char *provider_by_fields(const struct http_head *head);
 /* By a response's system_fingerprint; NULL. */

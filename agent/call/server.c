@@ -133,6 +133,17 @@ static void learn(struct server *s, const char *provider)
 		snprintf(s->provider, sizeof(s->provider), "%s", provider);
 }
 
+bool server_has_provider(const struct server *s)
+{
+	return s->provider[0] != '\0';
+}
+
+void server_saw_module(struct server *s, struct span path)
+{
+	if (!s->provider[0])
+		learn(s, provider_by_module(path));
+}
+
 void server_saw_response(struct server *s, const struct http_head *head)
 {
 	if (!s->provider[0])

@@ -22,6 +22,9 @@ void server_free(struct server *s);
 /* INFERWIRE_ENDPOINTS (configured.h); `bad` is told of each entry that is none. Before its first session. */
 void server_set_endpoints(struct server *s, const char *text,
 			  void (*bad)(void *user, const char *entry, const char *why), void *user);
+/* Whether its provider is known by now; if not, files whose code it has mapped may tell. */
+bool server_has_provider(const struct server *s);
+void server_saw_module(struct server *s, struct span path);
 
 struct session;
 

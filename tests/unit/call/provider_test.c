@@ -53,6 +53,34 @@ static void test_command_lines(void **state)
 	assert_null(provider_by_command("", span_of(NULL, 0)));
 }
 
+static void test_modules(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path, *provider;
+	} modules[] = {
+		{"/opt/venv/lib/python3.12/site-packages/vllm/_C.abi3.so", "vllm"},
+		{"/usr/lib/python3/dist-packages/vllm/vllm_flash_attn/_vllm_fa2_C.abi3.so", "vllm"},
+		{"/workspace/vllm/vllm/_C.abi3.so", "vllm"},
+		{"/v/site-packages/sgl_kernel/sm90/common_ops.abi3.so", "sglang"},
+		{"/v/site-packages/tensorrt_llm/libs/libtensorrt_llm.so", "tensorrt-llm"},
+		{"/v/site-packages/lmdeploy/lib/_turbomind.so", "lmdeploy"},
+		{"/v/site-packages/llama_cpp/lib/libllama.so", "llama-cpp-python"},
+		{"/v/site-packages/xllamacpp/xllamacpp.abi3.so", "llama.cpp"},
+		{"/opt/tritonserver/lib/libtritonserver.so", "triton"},
+		{"/usr/local/lib/libllama.so.0 (deleted)", "llama.cpp"},
+		/* Where it lies says nothing. */
+		{"/home/vllm/venv/lib/python3.12/site-packages/numpy/core.so", ""},
+		{"/opt/vllm/lib/libcudart.so.12", ""},
+		{"/usr/lib/libc.so.6", ""},
+		{"", ""},
+	};
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		const char *found = provider_by_module(span_str(modules[i].path));
+		assert_string_equal(found ? found : "", modules[i].provider);
+	}
+}
+
 static void test_response_fields(void **state)
 {
 	(void)state;
@@ -112,9 +140,8 @@ static void test_who_ignores_the_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command_lines),
-		cmocka_unit_test(test_response_fields),
-		cmocka_unit_test(test_fingerprints),
+		cmocka_unit_test(test_command_lines),	      cmocka_unit_test(test_modules),
+		cmocka_unit_test(test_response_fields),	      cmocka_unit_test(test_fingerprints),
 		cmocka_unit_test(test_who_ignores_the_model),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
