@@ -52,6 +52,7 @@ static const struct row rows[] = {
 	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED), /* Azure */
 	ROW("/engines/{}/chat/completions", CHAT_COMPLETION, ASKED), /* LiteLLM 2026-03 */
 	ROW("/chat/completions", CHAT_COMPLETION, ASKED),
+	ROW("/agents/completions", CHAT_COMPLETION, ASKED),	/* Mistral */
 	ROW("/chat/completions/batch", CHAT_COMPLETION, ASKED), /* vLLM 2026-08 */
 	/* OpenAI: completions. On llama-server /completions without /v1 is the native form. */
 	ROW("/openai/deployments/{}/completions", COMPLETION, ASKED), /* Azure */
@@ -59,6 +60,10 @@ static const struct row rows[] = {
 	ROW("/completions", COMPLETION, ASKED),
 	/* OpenAI: responses. vLLM, SGLang, llama-server, Ollama, LMDeploy, mistral.rs, LiteLLM */
 	ROW("/responses", RESPONSE, ASKED),
+	ROW("/responses/compact", RESPONSE, ASKED),    /* llama-stack 0.8, LiteLLM 2026-10 */
+	ROW("/v1alpha/interactions", RESPONSE, ASKED), /* Gemini's form of it: llama-stack 0.8 */
+	ROW("/v1beta/interactions", RESPONSE, ASKED),  /* LiteLLM 2026-10 */
+	ROW("/locations/*/interactions", RESPONSE, ASKED), /* Vertex */
 	/* OpenAI: embeddings. The same, TEI and Azure */
 	ROW("/openai/deployments/{}/embeddings", EMBEDDING, ASKED),
 	ROW("/engines/{}/embeddings", EMBEDDING, ASKED), /* LocalAI 2026-08 */
@@ -71,6 +76,8 @@ static const struct row rows[] = {
 	/* Anthropic: messages. vLLM, SGLang, llama-server, Ollama, LMDeploy, mistral.rs, LiteLLM */
 	ROW("/v1/messages", MESSAGE, ASKED),
 	ROW_IF(WITH_MESSAGES, "^/messages", MESSAGE, ASKED), /* LocalAI; of others, MCP */
+
+	ROW("/v1/complete", COMPLETION, ASKED), /* before them; LiteLLM passes it through */
 
 	/* Ollama 2026-08; also the fronts of SGLang and LocalAI. Without a prompt a model is loaded. */
 	ROW_IF(WITH_MESSAGES, "/api/chat", CHAT_COMPLETION, DEFAULT),
@@ -103,17 +110,35 @@ static const struct row rows[] = {
 	ROW("/similarity", RERANK, ASKED),	   /* TEI */
 	ROW("/get_ppl", RERANK, ASKED),		   /* LMDeploy */
 
+	/* llama-stack to 0.2, native; /inference/completion and /embeddings are above */
+	ROW("/inference/chat-completion", CHAT_COMPLETION, ASKED),
+	ROW("/inference/batch-chat-completion", CHAT_COMPLETION, ASKED),
+	ROW("/inference/batch-completion", COMPLETION, ASKED),
+
+	/* watsonx, of the project's or a deployment's model; /text/embeddings and /text/rerank are above */
+	ROW("/text/chat", CHAT_COMPLETION, ASKED),
+	ROW("/text/chat_stream", CHAT_COMPLETION, ALWAYS),
+	ROW("/text/generation", COMPLETION, ASKED),
+	ROW("/text/generation_stream", COMPLETION, ALWAYS),
+
 	/* Cohere, v1 and v2; vLLM /cohere/v2/chat */
 	ROW("/v1/chat", CHAT_COMPLETION, ASKED), ROW("/v2/chat", CHAT_COMPLETION, ASKED),
 
 	/* Gemini: LiteLLM 2026-03 /v1beta, Vertex */
 	ROW("/models/{}:generateContent", COMPLETION, ASKED),
 	ROW("/models/{}:streamGenerateContent", COMPLETION, ALWAYS),
+	ROW("/endpoints/{}:generateContent", COMPLETION, ASKED), /* Vertex: a tuned model's */
+	ROW("/endpoints/{}:streamGenerateContent", COMPLETION, ALWAYS),
+	ROW("/tunedModels/{}:generateContent", COMPLETION, ASKED),
+	ROW("/tunedModels/{}:streamGenerateContent", COMPLETION, ALWAYS),
 	ROW("/models/{}:embedContent", EMBEDDING, ASKED),
 	ROW("/models/{}:batchEmbedContents", EMBEDDING, ASKED),
 	ROW_IF(BY_BODY, "/models/{}:rawPredict", COMPLETION, ASKED),
 	ROW_IF(BY_BODY, "/models/{}:streamRawPredict", COMPLETION, ALWAYS),
 	ROW_IF(BY_BODY, "/models/{}:predict", COMPLETION, ASKED),
+	ROW_IF(BY_BODY, "/endpoints/{}:rawPredict", COMPLETION, ASKED),
+	ROW_IF(BY_BODY, "/endpoints/{}:streamRawPredict", COMPLETION, ALWAYS),
+	ROW_IF(BY_BODY, "/endpoints/{}:predict", COMPLETION, ASKED),
 
 	/* Bedrock, as LiteLLM passes it through */
 	ROW("/model/{}/converse", CHAT_COMPLETION, ASKED),

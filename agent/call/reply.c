@@ -119,12 +119,15 @@ static const struct json_want wants[] = {
 	{"choices[].token_ids", WANT_IDS}, /* vLLM 2026-08 /inference/v1/generate: no text */
 	{"choices[].matched_stop", WANT_MARK_SGLANG},
 	{"choices[].avg_decoded_tokens_per_iter", WANT_MARK_TENSORRT},
-	{"value", WANT_LOOSE}, /* Writer's completions */
+	{"value", WANT_LOOSE},	   /* Writer's completions */
+	{"completion", WANT_TEXT}, /* Anthropic's, before messages; also on Bedrock */
 
 	{"model", WANT_MODEL},			  /* nearly all */
 	{"response.model", WANT_MODEL},		  /* Responses */
 	{"message.model", WANT_MODEL},		  /* Messages */
 	{"model_name", WANT_MODEL},		  /* Triton */
+	{"model_id", WANT_MODEL},		  /* watsonx */
+	{"interaction.model", WANT_MODEL},	  /* Gemini's interactions */
 	{"modelVersion", WANT_MODEL},		  /* Gemini */
 	{"[].modelVersion", WANT_MODEL},	  /* Gemini's array */
 	{"[].model", WANT_MODEL},		  /* llama.cpp's native batch */
@@ -149,6 +152,7 @@ static const struct json_want wants[] = {
 	{"usage.completion_tokens_details.reasoning_tokens", COUNT(REASONING)},
 	{"usage.prompt_tokens_details.cached_tokens", COUNT(CACHED)}, /* OpenAI, llama.cpp, vLLM */
 	{"usage.prompt_cache_hit_tokens", COUNT(CACHED)},	      /* DeepSeek */
+	{"usage.cached_tokens", COUNT(CACHED)},			      /* Together, Moonshot */
 	{"usage.avg_tok_per_sec", WANT_MARK_MISTRALRS},
 	{"x_groq.usage.prompt_tokens", COUNT(INPUT)}, /* Groq's streams */
 	{"x_groq.usage.completion_tokens", COUNT(OUTPUT)},
@@ -231,6 +235,7 @@ static const struct json_want wants[] = {
 	{"candidates[].content.parts[].text", WANT_TEXT},
 	{"candidates[].content.parts[].functionCall", WANT_PARTS},
 	{"candidates[].content.parts[].inlineData", WANT_PARTS},
+	{"candidates[].content.parts[].executableCode", WANT_PARTS},
 	{"candidates[].finishReason", WANT_FINISH},
 	{"usageMetadata.promptTokenCount", COUNT(INPUT)},
 	{"usageMetadata.toolUsePromptTokenCount", COUNT(INPUT_TOOLS)},
@@ -243,6 +248,34 @@ static const struct json_want wants[] = {
 	{"[].usageMetadata.candidatesTokenCount", COUNT(OUTPUT)},
 	{"[].usageMetadata.thoughtsTokenCount", COUNT(THOUGHTS)},
 	{"[].usageMetadata.cachedContentTokenCount", COUNT(CACHED)},
+
+	/* Gemini's interactions: llama-stack 0.8, LiteLLM 2026-10. Events are like those of Messages. */
+	{"step.type", WANT_BLOCK_TYPE},
+	{"delta.content.text", WANT_DELTA}, /* what is shown of the thoughts */
+	{"delta.arguments", WANT_DELTA},
+	{"interaction.status", WANT_STATUS},
+	{"usage.total_input_tokens", COUNT(INPUT)},
+	{"usage.total_tool_use_tokens", COUNT(INPUT_TOOLS)},
+	{"usage.total_output_tokens", COUNT(OUTPUT)},
+	{"usage.total_thought_tokens", COUNT(THOUGHTS)},
+	{"usage.total_cached_tokens", COUNT(CACHED)},
+	{"interaction.usage.total_input_tokens", COUNT(INPUT)},
+	{"interaction.usage.total_tool_use_tokens", COUNT(INPUT_TOOLS)},
+	{"interaction.usage.total_output_tokens", COUNT(OUTPUT)},
+	{"interaction.usage.total_thought_tokens", COUNT(THOUGHTS)},
+	{"interaction.usage.total_cached_tokens", COUNT(CACHED)},
+
+	/* llama-stack to 0.2, native */
+	{"event.delta.text", WANT_TEXT},
+	{"event.delta.tool_call", WANT_PARTS}, /* or a string, while it is incomplete */
+	{"event.stop_reason", WANT_FINISH},
+	{"completion_message.stop_reason", WANT_FINISH},
+
+	/* watsonx: text generation; the count goes up, the prompt's is on the first event alone */
+	{"results[].generated_text", WANT_TEXT},
+	{"results[].generated_token_count", COUNT(ENGINE_OUTPUT)},
+	{"results[].input_token_count", COUNT(ENGINE_INPUT)},
+	{"results[].stop_reason", WANT_STOP_TYPE},
 
 	/* Bedrock: converse and converse-stream */
 	{"delta.toolUse.input", WANT_DELTA},
@@ -428,7 +461,8 @@ static void take_status(struct reply *r, struct span status)
 {
 	if (span_is(status, "failed"))
 		r->now->failed = true;
-	else if (!span_is(status, "completed") && !span_is(status, "cancelled"))
+	else if (!span_is(status, "completed") && !span_is(status, "cancelled") &&
+		 !span_is(status, "requires_action"))
 		return;
 	take_finish(r, status);
 }
@@ -440,7 +474,9 @@ static void take_type(struct reply *r, struct span type)
 	    span_is(type, "text-generation"))
 		r->now->type = TYPE_DELTA;
 	else
-		r->now->type = span_is(type, "content_block_start") ? TYPE_BLOCK : TYPE_OTHER;
+		r->now->type = span_is(type, "content_block_start") || span_is(type, "step.start")
+				       ? TYPE_BLOCK
+				       : TYPE_OTHER;
 	r->now->failed |= span_is(type, "error") || span_is(type, "response.failed");
 }
 
@@ -448,6 +484,9 @@ static void take_text(struct reply *r, const struct json_event *ev)
 {
 	struct reply_document *d = r->now;
 	switch (ev->id) {
+	case WANT_PARTS:
+		d->content |= !ev->empty;
+		break;
 	case WANT_TEXT:
 		d->says = true;
 		d->content |= !ev->empty;
@@ -461,8 +500,8 @@ static void take_text(struct reply *r, const struct json_event *ev)
 	case WANT_BLOCK:
 		d->block |= !ev->empty;
 		break;
-	case WANT_BLOCK_TYPE: /* tool_use, server_tool_use, mcp_tool_use: the tool's name is generated */
-		d->block |= span_ends(ev->text, "tool_use");
+	case WANT_BLOCK_TYPE: /* the tool's name is generated: mcp_tool_use, function_call, .. */
+		d->block |= span_ends(ev->text, "tool_use") || span_ends(ev->text, "_call");
 		break;
 	case WANT_TYPE:
 		take_type(r, ev->text);
@@ -477,7 +516,7 @@ static void take_text(struct reply *r, const struct json_event *ev)
 		take_finish(r, ev->text);
 		break;
 	case WANT_STOP_TYPE:
-		if (!span_is(ev->text, "none"))
+		if (!span_is(ev->text, "none") && !span_is_nocase(ev->text, "not_finished"))
 			take_finish(r, ev->text);
 		break;
 	case WANT_STATUS:
@@ -614,10 +653,13 @@ static void end_engine(struct reply *r)
 		t->cached = count_of(d, COUNT_ENGINE_CACHED);
 	}
 	if (has(d, COUNT_ENGINE_INPUT) || has(d, COUNT_ENGINE_UNCACHED)) {
+		uint32_t input = has(d, COUNT_ENGINE_INPUT)
+					 ? count_of(d, COUNT_ENGINE_INPUT)
+					 : count_of(d, COUNT_ENGINE_UNCACHED) +
+						   count_of(d, COUNT_ENGINE_CACHED);
+		if (input || !t->has_input)
+			t->input = input;
 		t->has_input = true;
-		t->input = has(d, COUNT_ENGINE_INPUT) ? count_of(d, COUNT_ENGINE_INPUT)
-						      : count_of(d, COUNT_ENGINE_UNCACHED) +
-								count_of(d, COUNT_ENGINE_CACHED);
 	}
 	if (!has(d, COUNT_ENGINE_OUTPUT))
 		return;

@@ -27,6 +27,7 @@ enum request_held {
 
 static const struct json_want wants[] = {
 	{"model", REQUEST_MODEL},
+	{"model_id", REQUEST_MODEL}, /* llama-stack to 0.2, watsonx */
 	{"stream", REQUEST_STREAM},
 	{"messages", HELD(MESSAGES)},
 	{"prompt", HELD(PROMPT)},
