@@ -116,7 +116,7 @@ static void *on_opened(void *user)
 {
 	struct watch *w = user;
 	look_at_modules(w);
-	return session_new(w->server, &w->calls);
+	return session_new(w->server);
 }
 
 static enum session_direction direction(enum flow_direction d)
@@ -189,8 +189,8 @@ static bool make_parts(struct watch *w)
 				       on_shut,	  on_failed, on_conn_ended, w};
 	w->calls =
 		(struct call_sink){on_started, on_first_token, on_ended, on_lost, w, on_unmeasured};
-	w->server =
-		server_new(p->program, span_of(p->command_line, p->command_line_len), p->provider);
+	w->server = server_new(p->program, span_of(p->command_line, p->command_line_len),
+			       p->provider, &w->calls);
 	if (w->server)
 		server_set_endpoints(w->server, p->endpoints, on_bad_endpoint, w);
 	w->metrics = metrics_new();

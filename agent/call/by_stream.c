@@ -24,7 +24,6 @@ struct stream {
 
 struct by_stream {
 	struct server *server;
-	const struct call_sink *sink;
 	struct h2 *in, *out;
 	struct stream **chains; /* open streams, by id */
 	uint32_t chain_count;	/* a power of two */
@@ -137,13 +136,11 @@ static void give_up(struct by_stream *b)
 
 /* ---- the connection ----------------------------------------------------------------------------- */
 
-struct by_stream *by_stream_new(struct server *server, const struct call_sink *sink,
-				struct inference *upgraded)
+struct by_stream *by_stream_new(struct server *server, struct inference *upgraded)
 {
 	struct by_stream *b = calloc(1, sizeof(*b));
 	if (b) {
 		b->server = server;
-		b->sink = sink;
 		b->in = h2_new(H2_REQUESTS);
 		b->out = h2_new(H2_RESPONSES);
 		b->newest = upgraded ? 1 : 0;
@@ -182,9 +179,10 @@ static void request_head(struct by_stream *b, const struct h2_event *ev)
 	if (ev->stream % 2 == 0 || ev->stream <= b->newest)
 		return;
 	b->newest = ev->stream;
-	if (unmeasured_is_grpc(&ev->head) && b->sink->unmeasured)
-		b->sink->unmeasured(b->sink->user, CALL_UNMEASURED_GRPC);
-	struct inference *call = inference_new(b->server, b->sink, &ev->head, ev->began_ns);
+	const struct call_sink *sink = server_sink(b->server);
+	if (unmeasured_is_grpc(&ev->head) && sink->unmeasured)
+		sink->unmeasured(sink->user, CALL_UNMEASURED_GRPC);
+	struct inference *call = inference_new(b->server, &ev->head, ev->began_ns);
 	if (!call || put_on(b, ev->stream, call, false))
 		return;
 	inference_lose(call);
@@ -220,12 +218,11 @@ static void request_event(struct by_stream *b, const struct h2_event *ev, uint64
 
 /* ---- responses ---------------------------------------------------------------------------------- */
 
-static void response_head(struct by_stream *b, struct stream *s, const struct h2_event *ev,
-			  uint64_t time_ns)
+static void response_head(struct by_stream *b, struct stream *s, const struct h2_event *ev)
 {
 	server_saw_response(b->server, &ev->head);
 	if (s && ev->head.status >= 200)
-		inference_response_head(s->call, &ev->head, time_ns);
+		inference_response_head(s->call, &ev->head);
 }
 
 /* A stream that was not looked at at all may be sent again (RFC 9113 8.7). */
@@ -239,7 +236,7 @@ static void response_event(struct by_stream *b, const struct h2_event *ev, uint6
 	struct stream **at = ev->type == H2_AWAY ? NULL : find(b, ev->stream);
 	switch (ev->type) {
 	case H2_HEAD:
-		response_head(b, at ? *at : NULL, ev, time_ns);
+		response_head(b, at ? *at : NULL, ev);
 		break;
 	case H2_BODY:
 		if (at)

@@ -10,10 +10,9 @@ struct inference;
 
 struct by_stream;
 
-/* NULL without memory. `server` and `sink` are borrowed. `upgraded` may be NULL: a call whose request came
+/* NULL without memory. `server` is borrowed. `upgraded` may be NULL: a call whose request came
  * over HTTP/1, and whose response is stream 1 (RFC 7540 3.2); it is taken over in any case. */
-struct by_stream *by_stream_new(struct server *server, const struct call_sink *sink,
-				struct inference *upgraded);
+struct by_stream *by_stream_new(struct server *server, struct inference *upgraded);
 /* What is open ends as lost. */
 void by_stream_free(struct by_stream *b);
 

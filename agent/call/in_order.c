@@ -41,7 +41,6 @@ struct exchange {
 
 struct in_order {
 	struct server *server;
-	const struct call_sink *sink;
 	struct h1 *in, *out;
 	struct exchange *first, *last;
 	unsigned waiting;	    /* exchanges in the queue */
@@ -59,13 +58,12 @@ struct in_order {
 	bool given_up;		    /* nothing is looked at any more */
 };
 
-struct in_order *in_order_new(struct server *server, const struct call_sink *sink)
+struct in_order *in_order_new(struct server *server)
 {
 	struct in_order *o = calloc(1, sizeof(*o));
 	if (!o)
 		return NULL;
 	o->server = server;
-	o->sink = sink;
 	o->in = h1_new(H1_REQUESTS);
 	o->out = h1_new(H1_RESPONSES);
 	if (!o->in || !o->out) {
@@ -210,7 +208,7 @@ static void request_head(struct in_order *o, const struct http_head *head)
 		h1_expect(o->out, e->method);
 	/* An answer that did not wait for the head (a time-out) is to no inference. */
 	if (!e->answered)
-		e->inference = inference_new(o->server, o->sink, head, e->arrived_ns);
+		e->inference = inference_new(o->server, head, e->arrived_ns);
 }
 
 static struct inference *read_call(const struct in_order *o)
@@ -253,7 +251,7 @@ static struct inference *answered_call(const struct in_order *o)
 	return o->answering && !o->answering->doubtful ? o->answering->inference : NULL;
 }
 
-static void response_head(struct in_order *o, const struct http_head *head, uint64_t time_ns)
+static void response_head(struct in_order *o, const struct http_head *head)
 {
 	struct inference *call = answered_call(o);
 	o->interim = head->status < 200;
@@ -262,7 +260,7 @@ static void response_head(struct in_order *o, const struct http_head *head, uint
 		return;
 	o->answering->answered = true;
 	if (call)
-		inference_response_head(call, head, time_ns);
+		inference_response_head(call, head);
 }
 
 static void response_end(struct in_order *o, uint64_t time_ns)
@@ -301,9 +299,10 @@ static bool becomes_http2(const struct in_order *o, const struct http_head *head
 
 static void leave_http(struct in_order *o, const struct http_head *head)
 {
+	const struct call_sink *sink = server_sink(o->server);
 	if (o->answering && o->answering->realtime && !o->answering->doubtful &&
-	    unmeasured_is_websocket(head) && o->sink->unmeasured)
-		o->sink->unmeasured(o->sink->user, CALL_UNMEASURED_WEBSOCKET);
+	    unmeasured_is_websocket(head) && sink->unmeasured)
+		sink->unmeasured(sink->user, CALL_UNMEASURED_WEBSOCKET);
 	give_up(o);
 }
 
@@ -315,7 +314,7 @@ static void response_event(struct in_order *o, const struct http_event *ev, uint
 		response_begins(o, time_ns);
 		break;
 	case HTTP_HEAD:
-		response_head(o, &ev->head, time_ns);
+		response_head(o, &ev->head);
 		break;
 	case HTTP_BODY:
 		if (call)

@@ -10,8 +10,8 @@ struct inference;
 
 struct in_order;
 
-/* NULL without memory. `server` and `sink` are borrowed. */
-struct in_order *in_order_new(struct server *server, const struct call_sink *sink);
+/* NULL without memory. `server` is borrowed. */
+struct in_order *in_order_new(struct server *server);
 /* What is open ends as lost. */
 void in_order_free(struct in_order *o);
 

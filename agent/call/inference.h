@@ -10,14 +10,14 @@
 struct inference;
 
 /* A request has begun. NULL if it is none for an inference endpoint, or without memory. */
-struct inference *inference_new(struct server *server, const struct call_sink *sink,
-				const struct http_head *head, uint64_t arrived_ns);
+struct inference *inference_new(struct server *server, const struct http_head *head,
+				uint64_t arrived_ns);
 
 void inference_request_body(struct inference *i, struct span bytes);
 /* 0: nobody saw when (the last bytes were lost). */
 void inference_request_end(struct inference *i, uint64_t time_ns);
 
-void inference_response_head(struct inference *i, const struct http_head *head, uint64_t time_ns);
+void inference_response_head(struct inference *i, const struct http_head *head);
 void inference_response_body(struct inference *i, struct span bytes, uint64_t time_ns);
 
 /* Bytes of its request's or response's body were lost and the rest goes on. */

@@ -1,5 +1,5 @@
 /*
- * reply.h - what the documents of a response say: content, tokens, model, error, finish reason.
+ * reply.h - what the documents of a response say: content, token counts, model, error, finish reason.
  *
  * A response that does not stream is one document; each event of a stream is one.
  */
@@ -9,19 +9,11 @@
 #include "agent/base/limits.h"
 #include "agent/base/span.h"
 #include "agent/call/server.h"
+#include "agent/call/tokens.h"
 
 struct http_head;
 
-/* Token counts of one source; `known` where output is. `input` is the whole prompt, the part of it that
- * was cached among it. */
-struct reply_tokens {
-	uint64_t output;
-	uint32_t input, cached;
-	bool known, has_input, has_cached;
-};
-
 struct reply_document;
-struct reply_sequences;
 
 /* What reads the documents of all replies of a server, one at a time. Only a document that the end of the
  * input cut keeps what it needs. */
@@ -35,13 +27,8 @@ struct reply {
 	/* of the response so far */
 	const char *model;	   /* words of the server */
 	const char *finish_reason; /* the same */
-	struct reply_tokens usage; /* the last that counts output, else the last; never the sum */
-	struct reply_tokens begun; /* the last that counts the prompt alone: Messages' first */
-	struct reply_tokens
-		engine; /* the engine's own fields; the sum of the sequences of an answer */
-	struct reply_sequences *sequences; /* NULL until the engine counts */
+	struct tally tally;
 	uint32_t content_documents;
-	uint32_t total; /* tokens of any kind, where a usage says no more */
 	bool streams;
 	bool any_failed;
 	bool goes_on; /* a choice said that it is not finished */
@@ -62,10 +49,6 @@ void reply_failed(struct reply *r);
 /* The document is complete; the next begins. Returns whether it carried a token: generated content,
  * or a finish with a non-zero usage where no content came before (an answer of special tokens alone). */
 bool reply_end_document(struct reply *r);
-/* The usage that holds at the end. Of what does not generate (embeddings) all tokens are the prompt's. */
-struct reply_tokens reply_usage(const struct reply *r, bool generates);
-/* Whether that or `engine` is a count of the answer. */
-bool reply_tokens_told(const struct reply *r, const struct reply_tokens *t);
 /* The document is broken (bytes of it were lost); the next begins. */
 void reply_drop_document(struct reply *r);
 

@@ -4,6 +4,8 @@
 #include "agent/body/multipart.h"
 #include "agent/call/server.h"
 #include "agent/call/words.h"
+#include "agent/http/coding.h"
+#include "agent/http/event.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -69,19 +71,28 @@ static void make_tree(void)
 /* What the body was read with. */
 static void end_reading(struct request *r)
 {
+	coding_free(r->coding);
 	json_free(r->scan);
 	free(r->form);
+	r->coding = NULL;
 	r->scan = NULL;
 	r->form = NULL;
 }
 
-int request_init(struct request *r, struct server *server, struct span content_type,
+/* SGLang has a field of its own for requests. */
+static struct span coding_of(const struct http_head *head)
+{
+	struct span own = http_field(head->fields, "x-body-compressed");
+	return coding_is_identity(head->content_encoding) ? own : head->content_encoding;
+}
+
+int request_init(struct request *r, struct server *server, const struct http_head *head,
 		 const char *model)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct multipart parts;
 	*r = (struct request){.server = server, .model = words_hold(server_words(server), model)};
-	if (multipart_init(&parts, content_type)) {
+	if (multipart_init(&parts, head->content_type)) {
 		r->form = calloc(1, sizeof(*r->form));
 		if (r->form)
 			r->form->parts = parts;
@@ -89,10 +100,13 @@ int request_init(struct request *r, struct server *server, struct span content_t
 		pthread_once(&once, make_tree);
 		r->scan = tree ? json_new(tree) : NULL;
 	}
-	if (r->form || r->scan)
-		return 0;
-	request_release(r);
-	return -ENOMEM;
+	if (!r->form && !r->scan) {
+		request_release(r);
+		return -ENOMEM;
+	}
+	if (!coding_open(&r->coding, coding_of(head)))
+		request_unreadable(r);
+	return 0;
 }
 
 void request_release(struct request *r)
@@ -167,13 +181,27 @@ static void form_body(struct request *r, struct span bytes)
 
 /* ---- any body --------------------------------------------------------------------------------------- */
 
-void request_body(struct request *r, struct span bytes)
+static void read_body(struct request *r, struct span bytes)
 {
 	struct json_event ev;
 	if (r->form)
 		form_body(r, bytes);
 	while (r->scan && json_next(r->scan, &bytes, &ev) == STEP_EVENT)
 		take(r, &ev);
+}
+
+void request_body(struct request *r, struct span bytes)
+{
+	struct span piece;
+	enum step step;
+	if (!r->coding) {
+		read_body(r, bytes);
+		return;
+	}
+	while ((step = coding_next(r->coding, &bytes, &piece)) == STEP_EVENT)
+		read_body(r, piece);
+	if (step == STEP_BAD)
+		request_unreadable(r);
 }
 
 void request_unreadable(struct request *r)

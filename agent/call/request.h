@@ -7,6 +7,8 @@
 #include "agent/base/limits.h"
 #include "agent/base/span.h"
 
+struct coding;
+struct http_head;
 struct json;
 struct request_form;
 
@@ -28,6 +30,7 @@ struct server;
 
 struct request {
 	struct server *server;
+	struct coding *coding;	   /* NULL: there is nothing to undo */
 	struct json *scan;	   /* while the body is read */
 	struct request_form *form; /* in its place, where the body is a form */
 	const char *model;	   /* a word of the server: the path's, unless the body names one */
@@ -37,12 +40,12 @@ struct request {
 	bool unread;	  /* part of it could not be read: what was not found may have been there */
 };
 
-/* By the body's Content-Type; `model` is the path's. 0, or -ENOMEM: then it is released. */
-int request_init(struct request *r, struct server *server, struct span content_type,
+/* By what its head says of the body; `model` is the path's. 0, or -ENOMEM: then it is released. */
+int request_init(struct request *r, struct server *server, const struct http_head *head,
 		 const char *model);
 void request_release(struct request *r);
 void request_body(struct request *r, struct span bytes);
-/* What is left cannot be read: bytes are missing, or it is compressed. What was found stays. */
+/* What is left cannot be read: bytes are missing, or its coding is unknown. What was found stays. */
 void request_unreadable(struct request *r);
 /* The body is complete; gives the scanner's memory back. What was found stays. */
 void request_end(struct request *r);

@@ -1,6 +1,6 @@
 #include "agent/call/sequences.h"
 
-bool sequences_put(struct reply_sequences *s, uint32_t index, uint64_t output)
+bool sequences_put(struct sequences *s, uint32_t index, uint64_t output)
 {
 	uint32_t n = 0;
 	while (n < s->count && s->at[n].index != index)
@@ -16,7 +16,7 @@ bool sequences_put(struct reply_sequences *s, uint32_t index, uint64_t output)
 	return more;
 }
 
-bool sequences_sum(const struct reply_sequences *s, uint64_t *sum)
+bool sequences_sum(const struct sequences *s, uint64_t *sum)
 {
 	*sum = 0;
 	for (uint32_t n = 0; n < s->count; n++) {

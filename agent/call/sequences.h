@@ -1,5 +1,5 @@
 /*
- * sequences.h - an engine's own counts of the sequences of one answer: inside reply.c only.
+ * sequences.h - an engine's own counts of the sequences of one answer: inside tokens.c only.
  *
  * An engine's field counts one sequence (a choice of n > 1, a prompt of a batch), and in a stream it
  * counts up. The answer's count is the sum of the last count of each.
@@ -13,7 +13,7 @@
 /* Answers of more sequences have no count. */
 #define SEQUENCES_MAX 32u
 
-struct reply_sequences {
+struct sequences {
 	uint32_t count;
 	bool too_many;
 	struct {
@@ -23,8 +23,8 @@ struct reply_sequences {
 };
 
 /* Sets the count of a sequence. Returns whether it is more than it was. */
-bool sequences_put(struct reply_sequences *s, uint32_t index, uint64_t output);
+bool sequences_put(struct sequences *s, uint32_t index, uint64_t output);
 /* The sum; false if there is none. */
-bool sequences_sum(const struct reply_sequences *s, uint64_t *sum);
+bool sequences_sum(const struct sequences *s, uint64_t *sum);
 
 #endif

@@ -23,6 +23,7 @@ struct names {
 };
 
 struct server {
+	const struct call_sink *sink;
 	char provider[LIMIT_PROVIDER_BYTES]; /* empty = not known yet */
 	char last_model[LIMIT_MODEL_BYTES];
 	struct configured *configured;
@@ -64,7 +65,8 @@ static void names_add(struct names *n, uint64_t hash)
 		n->count++;
 }
 
-struct server *server_new(const char *program, struct span command_line, const char *provider)
+struct server *server_new(const char *program, struct span command_line, const char *provider,
+			  const struct call_sink *sink)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	if (!s || !names_init(&s->proven, PROVEN_MODELS) ||
@@ -73,6 +75,7 @@ struct server *server_new(const char *program, struct span command_line, const c
 		server_free(s);
 		return NULL;
 	}
+	s->sink = sink;
 	const char *known =
 		provider && *provider ? provider : provider_by_command(program, command_line);
 	if (known)
@@ -102,6 +105,11 @@ void server_set_endpoints(struct server *s, const char *text, configured_bad *ba
 const struct configured *server_configured(const struct server *s)
 {
 	return s->configured;
+}
+
+const struct call_sink *server_sink(const struct server *s)
+{
+	return s->sink;
 }
 
 struct words *server_words(const struct server *s)

@@ -23,6 +23,9 @@ void server_saw_mark(struct server *s, const char *provider);
 struct configured;
 const struct configured *server_configured(const struct server *s);
 
+/* Where its calls are told. */
+const struct call_sink *server_sink(const struct server *s);
+
 /* The names of its calls. */
 struct words *server_words(const struct server *s);
 

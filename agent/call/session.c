@@ -18,7 +18,6 @@
 
 struct session {
 	struct server *server;
-	const struct call_sink *sink;
 	/* One of them, or neither: while it is sorted out, and when nothing more is looked at. */
 	struct in_order *in_order;
 	struct by_stream *by_stream;
@@ -29,13 +28,12 @@ struct session {
 	bool over;	   /* nothing is looked at any more */
 };
 
-struct session *session_new(struct server *server, const struct call_sink *sink)
+struct session *session_new(struct server *server)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->server = server;
-	s->sink = sink;
 	return s;
 }
 
@@ -66,7 +64,7 @@ static bool is_sorted(const struct session *s)
 
 static void follow_in_order(struct session *s)
 {
-	s->in_order = in_order_new(s->server, s->sink);
+	s->in_order = in_order_new(s->server);
 	if (!s->in_order)
 		give_up(s);
 }
@@ -75,7 +73,7 @@ static void follow_by_stream(struct session *s, struct inference *upgraded)
 {
 	in_order_free(s->in_order);
 	s->in_order = NULL;
-	s->by_stream = by_stream_new(s->server, s->sink, upgraded);
+	s->by_stream = by_stream_new(s->server, upgraded);
 	if (!s->by_stream)
 		give_up(s);
 }

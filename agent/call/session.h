@@ -1,5 +1,5 @@
 /*
- * session.h - one accepted connection: bytes of both directions in, calls out (to a call_sink).
+ * session.h - one accepted connection: bytes of both directions in, calls out (to the server's call_sink).
  *
  * The session owns the HTTP parsers of both directions, pairs requests with responses, reads their
  * bodies for what call.h wants and tells the sink. It reads no clock: times come with the bytes.
@@ -14,10 +14,11 @@ enum session_direction { SESSION_IN, SESSION_OUT }; /* as the server sees it: in
 
 /*
  * What is known of one watched process, shared by its sessions: provider evidence and the models it
- * served. Created with what the ring's header says.
+ * served. Created with what the ring's header says. Its calls are told to `sink`, which is borrowed.
  */
 struct server;
-struct server *server_new(const char *program, struct span command_line, const char *provider);
+struct server *server_new(const char *program, struct span command_line, const char *provider,
+			  const struct call_sink *sink);
 void server_free(struct server *s);
 /* INFERWIRE_ENDPOINTS (configured.h); `bad` is told of each entry that is none. Before its first session. */
 void server_set_endpoints(struct server *s, const char *text,
@@ -28,8 +29,8 @@ void server_saw_module(struct server *s, struct span path);
 
 struct session;
 
-/* `server` and `sink` are borrowed and outlive the session. NULL without memory. */
-struct session *session_new(struct server *server, const struct call_sink *sink);
+/* `server` is borrowed and outlives the session. NULL without memory. */
+struct session *session_new(struct server *server);
 /* Ends what is open as lost, if session_close was not called. */
 void session_free(struct session *s);
 

@@ -8,6 +8,7 @@
 
 #include "agent/base/limits.h"
 #include "agent/http/coder.h"
+#include "agent/http/field.h"
 
 #include <stdlib.h>
 
@@ -22,7 +23,7 @@ struct stage {
 };
 
 struct coding {
-	struct stage *stages[STAGES_MAX]; /* in the order in which they are undone */
+	struct stage *stages[STAGES_MAX]; /* in the order in which they were applied */
 	unsigned count;
 	bool bad;
 	uint64_t taken, made;
@@ -52,20 +53,6 @@ static const struct coder *find_coder(struct span name)
 			return all[i];
 	}
 	return NULL;
-}
-
-/* The last element of a comma-separated list, taken off. */
-static struct span take_last(struct span *list)
-{
-	const uint8_t *comma = memrchr(list->at, ',', list->len);
-	size_t begin = comma ? (size_t)(comma - list->at) + 1 : 0;
-	struct span last = span_of(list->at + begin, list->len - begin);
-	list->len = comma ? begin - 1 : 0;
-	while (last.len && (last.at[0] == ' ' || last.at[0] == '\t'))
-		span_skip(&last, 1);
-	while (last.len && (last.at[last.len - 1] == ' ' || last.at[last.len - 1] == '\t'))
-		last.len--;
-	return last;
 }
 
 static bool add_stage(struct coding *c, struct span name)
@@ -101,10 +88,10 @@ static bool count_memory(struct coding *c)
 struct coding *coding_new(struct span codings)
 {
 	struct coding *c = calloc(1, sizeof(*c));
+	struct span name;
 	if (!c)
 		return NULL;
-	while (codings.len) {
-		struct span name = take_last(&codings);
+	while (field_take_element(&codings, &name)) {
 		if (coding_is_identity(name) || add_stage(c, name))
 			continue;
 		coding_free(c);
@@ -114,6 +101,13 @@ struct coding *coding_new(struct span codings)
 		return c;
 	coding_free(c);
 	return NULL;
+}
+
+bool coding_open(struct coding **c, struct span codings)
+{
+	bool identity = coding_is_identity(codings);
+	*c = identity ? NULL : coding_new(codings);
+	return *c || identity;
 }
 
 static void drop_stages(struct coding *c)
@@ -142,18 +136,19 @@ static enum step bad(struct coding *c)
 	return STEP_BAD;
 }
 
-/* What a stage makes of its input, of which the stages in front of it give more. */
+/* What a stage makes of its input, of which those that were applied after it give more. */
 static enum step run(struct coding *c, unsigned n, struct span *in, struct span *piece)
 {
 	struct stage *s = c->stages[n];
+	bool outermost = n + 1 == c->count;
 	for (;;) {
 		size_t made = 0;
-		struct span *source = n ? &s->in : in;
+		struct span *source = outermost ? in : &s->in;
 		enum step step = s->coder->run(s->state, source, s->room, ROOM_BYTES, &made);
 		*piece = span_of(s->room, made);
-		if (step != STEP_MORE || !n)
+		if (step != STEP_MORE || outermost)
 			return step;
-		step = run(c, n - 1, in, &s->in);
+		step = run(c, n + 1, in, &s->in);
 		if (step != STEP_EVENT)
 			return step;
 	}
@@ -171,7 +166,7 @@ enum step coding_next(struct coding *c, struct span *in, struct span *piece)
 	if (c->bad)
 		return STEP_BAD;
 	size_t before = in->len;
-	enum step step = run(c, c->count - 1, in, piece);
+	enum step step = run(c, 0, in, piece);
 	c->taken += before - in->len;
 	if (step == STEP_EVENT)
 		c->made += piece->len;

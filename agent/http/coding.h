@@ -26,6 +26,9 @@ bool coding_is_identity(struct span codings);
 struct coding *coding_new(struct span codings);
 void coding_free(struct coding *c);
 
+/* The same for a value that may say that nothing has to be undone: then *c is NULL. False: it cannot be. */
+bool coding_open(struct coding **c, struct span codings);
+
 /* The next piece that came out, never empty; it dies at the next call. `in` is consumed from its front. */
 enum step coding_next(struct coding *c, struct span *in, struct span *piece);
 

@@ -1,6 +1,7 @@
 #include "agent/http/h2_fields.h"
 
 #include "agent/base/limits.h"
+#include "agent/http/field.h"
 #include "agent/http/token.h"
 
 void h2_fields_begin(struct h2_fields *f)
@@ -66,18 +67,9 @@ static struct h2_place *place_of(struct h2_fields *f, struct span name)
 	return span_is_nocase(name, "server") ? &f->server : NULL;
 }
 
-static bool is_clean(struct span value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.at[i] == '\r' || value.at[i] == '\n' || !value.at[i])
-			return false;
-	}
-	return true;
-}
-
 void h2_fields_put(struct h2_fields *f, struct span name, struct span value)
 {
-	if (!is_clean(value))
+	if (!field_is_clean(value))
 		return;
 	if (name.len && name.at[0] == ':') {
 		put_pseudo(f, name, value);

@@ -12,6 +12,7 @@
  */
 #include "agent/http/head.h"
 
+#include "agent/http/field.h"
 #include "agent/http/token.h"
 
 #define LENGTH_MAX (UINT64_MAX / 2)
@@ -44,28 +45,6 @@ static struct span take_line(struct span *text)
 	return line;
 }
 
-/* Without CR and NUL, which RFC 9110 5.5 names dangerous. */
-static bool is_clean(struct span line)
-{
-	return !line.len || (!memchr(line.at, '\r', line.len) && !memchr(line.at, 0, line.len));
-}
-
-static bool is_space(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Line ends are white space too where a value is folded; elsewhere there are none. */
-static struct span trimmed(struct span s)
-{
-	while (s.len && (is_space(s.at[0]) || s.at[0] == '\r' || s.at[0] == '\n'))
-		span_skip(&s, 1);
-	while (s.len &&
-	       (is_space(s.at[s.len - 1]) || s.at[s.len - 1] == '\r' || s.at[s.len - 1] == '\n'))
-		s.len--;
-	return s;
-}
-
 /* The next field: name and value, both borrowed. False at the end; *bad if a line is no field. */
 static bool take_field(struct span *text, struct span *name, struct span *value, bool *bad)
 {
@@ -74,17 +53,17 @@ static bool take_field(struct span *text, struct span *name, struct span *value,
 		return false;
 	const uint8_t *colon = memchr(line.at, ':', line.len);
 	*name = span_of(line.at, colon ? (size_t)(colon - line.at) : 0);
-	*bad = !is_token(*name) || !is_clean(line);
+	*bad = !is_token(*name) || !field_is_clean(line);
 	if (*bad)
 		return false;
 	struct span rest = line;
 	span_skip(&rest, name->len + 1);
-	while (text->len && is_space(text->at[0])) {
+	while (text->len && field_is_space(text->at[0])) {
 		struct span more = take_line(text);
-		*bad |= !is_clean(more);
+		*bad |= !field_is_clean(more);
 		rest.len = (size_t)(more.at + more.len - rest.at);
 	}
-	*value = trimmed(rest);
+	*value = field_trimmed(rest);
 	return !*bad;
 }
 
@@ -113,20 +92,6 @@ static bool read_length(struct span s, uint64_t *length)
 	return s.len > 0;
 }
 
-/* The next element of a comma-separated list. False when the list is used up. */
-static bool take_element(struct span *list, struct span *element)
-{
-	if (!list->at)
-		return false;
-	const uint8_t *comma = list->len ? memchr(list->at, ',', list->len) : NULL;
-	*element = trimmed(span_take(list, comma ? (size_t)(comma - list->at) : list->len));
-	if (comma)
-		span_skip(list, 1);
-	else
-		list->at = NULL;
-	return true;
-}
-
 /* What the fields say of the body. */
 struct framing {
 	bool has_length, has_coding, chunked_last;
@@ -137,7 +102,7 @@ struct framing {
 static bool add_length(struct framing *f, struct span value)
 {
 	struct span element;
-	while (take_element(&value, &element)) {
+	while (field_take_element(&value, &element)) {
 		uint64_t length;
 		if (!read_length(element, &length) || (f->has_length && length != f->length))
 			return false;
@@ -151,7 +116,7 @@ static bool add_coding(struct framing *f, struct span value)
 {
 	struct span element;
 	f->has_coding = true;
-	while (take_element(&value, &element)) {
+	while (field_take_element(&value, &element)) {
 		/* Not even an empty one behind chunked, of which the list rule makes nothing (RFC 9110
 		 * 5.6.1.2): llhttp reads "chunked," as another coding. */
 		if (f->chunked_last)
@@ -161,7 +126,8 @@ static bool add_coding(struct framing *f, struct span value)
 		const uint8_t *parameters = memchr(element.at, ';', element.len);
 		struct span coding = element;
 		if (parameters)
-			coding = trimmed(span_of(element.at, (size_t)(parameters - element.at)));
+			coding = field_trimmed(
+				span_of(element.at, (size_t)(parameters - element.at)));
 		/* Nothing comes after chunked, and chunked has no parameters (RFC 9112 6.1, 7.1). */
 		if (!is_token(coding))
 			return false;
@@ -213,9 +179,9 @@ static bool read_request_line(struct span line, struct http_head *h)
 		return false;
 	h->method_text = span_of(line.at, (size_t)(first - line.at));
 	h->method = http_method_of(h->method_text);
-	h->path = trimmed(span_of(first + 1, (size_t)(last - first) - 1));
+	h->path = field_trimmed(span_of(first + 1, (size_t)(last - first) - 1));
 	size_t before = (size_t)(last + 1 - line.at);
-	return h->path.len && is_token(h->method_text) && is_clean(line) &&
+	return h->path.len && is_token(h->method_text) && field_is_clean(line) &&
 	       read_version(span_of(last + 1, line.len - before), &h->minor);
 }
 
@@ -230,7 +196,7 @@ static bool read_status_line(struct span line, struct http_head *h)
 			return false;
 		h->status = h->status * 10 + (unsigned)(line.at[i] - '0');
 	}
-	return h->status >= 100 && is_clean(line);
+	return h->status >= 100 && field_is_clean(line);
 }
 
 bool head_read_request(struct span text, struct head *h)

@@ -38,9 +38,9 @@ static void on_lost(void *user, const struct call *c)
 	metrics_call_lost(user, c, 1);
 }
 
-static void replay(struct server *server, const struct call_sink *sink, const struct exchange *e)
+static void replay(struct server *server, const struct exchange *e)
 {
-	struct session *s = session_new(server, sink);
+	struct session *s = session_new(server);
 	uint64_t t = 1000;
 	session_bytes(s, SESSION_IN, span_of(e->request.at, e->request.len), t);
 	for (size_t i = 0; i < e->piece_count; i++)
@@ -124,13 +124,13 @@ static double on_demand(const char *program, const struct exchange *all, size_t 
 
 static double ours(struct metrics *m, const struct exchange *all, size_t count, size_t events)
 {
-	struct server *server = server_new("python3", span_of("", 0), "bench");
 	struct call_sink sink = {on_started, on_first_token, on_ended, on_lost, m, NULL};
+	struct server *server = server_new("python3", span_of("", 0), "bench", &sink);
 	double best = 1e18;
 	for (int round = 0; round < ROUNDS; round++) {
 		double start = now_ns();
 		for (size_t i = 0; i < count; i++)
-			replay(server, &sink, &all[i]);
+			replay(server, &all[i]);
 		double ns = (now_ns() - start) / (double)events;
 		best = ns < best ? ns : best;
 	}

@@ -54,7 +54,7 @@ static void on_lost(void *user, const struct call *c)
 static void begin(void)
 {
 	metrics = metrics_new();
-	server = server_new("python3", span_of("", 0), "bench");
+	server = server_new("python3", span_of("", 0), "bench", &sink);
 	sink = (struct call_sink){.started = on_started,
 				  .first_token = on_first_token,
 				  .ended = on_ended,
@@ -88,7 +88,7 @@ static void event(struct session *s, unsigned stream, unsigned n)
 static struct session *open_stream(unsigned model)
 {
 	char request[256], body[128];
-	struct session *s = session_new(server, &sink);
+	struct session *s = session_new(server);
 	if (!s)
 		exit(1);
 	int len = snprintf(body, sizeof(body),
@@ -151,7 +151,7 @@ static void in_turns(unsigned count)
 		for (unsigned n = 0; n < EVENTS; n++)
 			event(all[n % count], n % count, n);
 		double told = now_ns() - start;
-		struct session *none = session_new(server, &sink);
+		struct session *none = session_new(server);
 		session_fail(none, 0, 1);
 		start = now_ns();
 		for (unsigned n = 0; n < EVENTS; n++)
@@ -177,7 +177,7 @@ static void body(size_t len)
 	size_t bodies = len < 1000000 ? 10000000 / len : 1;
 	double start = now_ns();
 	for (size_t i = 0; i < bodies; i++) {
-		struct session *s = session_new(server, &sink);
+		struct session *s = session_new(server);
 		size_t left = len - strlen(head) - 2;
 		snprintf(request, sizeof(request),
 			 "POST /v1/completions HTTP/1.1\r\ncontent-length: %zu\r\n\r\n%s", len,

@@ -242,7 +242,7 @@ static void put_gap(struct run *r)
 
 static void begin_connection(struct run *r)
 {
-	r->session = session_new(r->server, &r->sink);
+	r->session = session_new(r->server);
 	must(r->session != NULL, "no memory");
 	r->request_lines = r->matched = r->connection_started = r->bytes_in = 0;
 	r->http2 = false;
@@ -296,7 +296,7 @@ static struct run run(const uint8_t *data, size_t size, bool single)
 	struct run r = {.at = data, .left = size, .now_ns = 1000, .single = single};
 	r.hash = 14695981039346656037u;
 	r.sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r, NULL};
-	r.server = server_new("x", span_of(NULL, 0), NULL);
+	r.server = server_new("x", span_of(NULL, 0), NULL, &r.sink);
 	must(r.server != NULL, "no memory");
 	size_t with_server = __sanitizer_get_current_allocated_bytes();
 	begin_connection(&r);
@@ -323,8 +323,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static struct call_sink sink;
 	struct run r = {.now_ns = 1000};
 	sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r, NULL};
-	r.server = server_new("x", span_of(NULL, 0), NULL);
-	r.session = r.server ? session_new(r.server, &sink) : NULL;
+	r.server = server_new("x", span_of(NULL, 0), NULL, &sink);
+	r.session = r.server ? session_new(r.server) : NULL;
 	must(r.session != NULL, "no memory");
 	put_bytes(&r, SESSION_IN, span_str(texts[1]));
 	put_bytes(&r, SESSION_OUT, span_str(texts[8]));

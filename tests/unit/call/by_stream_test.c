@@ -13,8 +13,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	sink = book_sink(&book);
-	server = server_new("vllm", span_of(NULL, 0), NULL);
-	session = session_new(server, &sink);
+	server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
+	session = session_new(server);
 	frames_begin(&in);
 	frames_begin(&out);
 	frames_put(&in, span_str(H2_PREFACE));
@@ -300,7 +300,7 @@ static void test_grpc_is_seen_and_not_measured(void **state)
 static void websocket(const char *path, const char *upgrade)
 {
 	session_free(session);
-	session = session_new(server, &sink);
+	session = session_new(server);
 	text(SESSION_IN, "GET ");
 	text(SESSION_IN, path);
 	text(SESSION_IN, " HTTP/1.1\r\nupgrade: websocket\r\n\r\n");

@@ -38,9 +38,9 @@ static void run_begin(struct run *r, struct book *b)
 {
 	*r = (struct run){.sink = book_sink(b)};
 	r->server = server_new(now.program, span_of(now.arguments, now.arguments_len),
-			       now.provider[0] ? now.provider : NULL);
+			       now.provider[0] ? now.provider : NULL, &r->sink);
 	server_set_endpoints(r->server, now.endpoints, on_bad_entry, NULL);
-	r->session = session_new(r->server, &r->sink);
+	r->session = session_new(r->server);
 	assert_non_null(r->session);
 }
 
@@ -100,7 +100,7 @@ static void play(struct run *r, const struct case_event *e)
 		break;
 	case CASE_OPEN:
 		session_free(r->session);
-		r->session = session_new(r->server, &r->sink);
+		r->session = session_new(r->server);
 		break;
 	}
 }

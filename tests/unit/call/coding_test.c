@@ -26,8 +26,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	sink = book_sink(&book);
-	server = server_new("vllm", span_of(NULL, 0), NULL);
-	session = session_new(server, &sink);
+	server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
+	session = session_new(server);
 	now_ms = 0;
 	return server && session ? 0 : -1;
 }

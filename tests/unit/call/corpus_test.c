@@ -297,8 +297,8 @@ static void check(const struct recording *rec, bool http2)
 {
 	static struct book book;
 	struct call_sink sink = book_sink(&book);
-	struct server *server = server_new("x", span_of(NULL, 0), NULL);
-	struct session *s = session_new(server, &sink);
+	struct server *server = server_new("x", span_of(NULL, 0), NULL, &sink);
+	struct session *s = session_new(server);
 	struct truth t = truth_of(rec);
 	struct conversation told = {.path = rec->path,
 				    .type = rec->type,

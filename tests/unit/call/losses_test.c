@@ -175,8 +175,8 @@ static void converse(unsigned seed, unsigned n, unsigned drops, unsigned from)
 			 .first_seed = seed,
 			 .drops_left = 0};
 	t.drop_percent = drops > 1 ? 1 + below(&t, 40) : 10;
-	t.server = server_new("vllm", span_of(NULL, 0), NULL);
-	t.session = session_new(t.server, &sink);
+	t.server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
+	t.session = session_new(t.server);
 	for (unsigned turn = 0; turn < CALLS / n; turn++) {
 		t.lossy_turn = false;
 		if (turn == from)

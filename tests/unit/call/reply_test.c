@@ -8,7 +8,7 @@ static struct reply reply;
 static int set_up(void **state)
 {
 	(void)state;
-	server = server_new("x", span_of(NULL, 0), NULL);
+	server = server_new("x", span_of(NULL, 0), NULL, NULL);
 	assert_non_null(server);
 	reply_init(&reply, server, true);
 	return 0;
@@ -22,7 +22,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static bool same_tokens(const struct reply_tokens *a, const struct reply_tokens *b)
+static bool same_tokens(const struct tokens *a, const struct tokens *b)
 {
 	return a->output == b->output && a->input == b->input && a->cached == b->cached &&
 	       a->known == b->known && a->has_input == b->has_input &&
@@ -41,11 +41,11 @@ static void says_the_same_again(const char *document)
 	assert_true(reply_end_document(&again) == token);
 	assert_string_equal(again.model, first.model);
 	assert_string_equal(again.finish_reason, first.finish_reason);
-	assert_true(same_tokens(&again.usage, &first.usage));
-	assert_true(same_tokens(&again.begun, &first.begun));
-	assert_true(same_tokens(&again.engine, &first.engine));
+	assert_true(same_tokens(&again.tally.usage, &first.tally.usage));
+	assert_true(same_tokens(&again.tally.begun, &first.tally.begun));
+	assert_true(same_tokens(&again.tally.engine, &first.tally.engine));
 	assert_int_equal(again.content_documents, first.content_documents);
-	assert_int_equal(again.total, first.total);
+	assert_int_equal(again.tally.total, first.tally.total);
 	assert_int_equal(again.any_failed, first.any_failed);
 	assert_int_equal(again.goes_on, first.goes_on);
 	assert_int_equal(again.done, first.done);
@@ -163,18 +163,19 @@ static void test_usage_is_the_last_that_counts(void **state)
 {
 	(void)state;
 	token("{\"usage\":{\"completion_tokens\":0,\"prompt_tokens\":5}}");
-	assert_true(reply_tokens_told(&reply, &reply.usage)); /* an empty answer */
+	assert_true(
+		tokens_are_told(&reply.tally.usage, reply.content_documents)); /* an empty answer */
 	token("{\"choices\":[{\"text\":\"a\"}],\"usage\":{\"completion_tokens\":0,\"prompt_"
 	      "tokens\":5}}");
-	assert_false(reply_tokens_told(&reply, &reply.usage));
+	assert_false(tokens_are_told(&reply.tally.usage, reply.content_documents));
 	token("{\"usage\":{\"completion_tokens\":3,\"prompt_tokens\":5,"
 	      "\"prompt_tokens_details\":{\"cached_tokens\":2}}}");
 	token("{\"usage\":{\"completion_tokens\":4,\"prompt_tokens\":5}}");
 	token("{\"usage\":{\"completion_tokens\":0,\"prompt_tokens\":0}}");
 	token("{\"usage\":null}");
-	assert_true(reply_tokens_told(&reply, &reply.usage));
-	assert_int_equal(reply.usage.output, 4);
-	assert_false(reply.usage.has_cached);
+	assert_true(tokens_are_told(&reply.tally.usage, reply.content_documents));
+	assert_int_equal(reply.tally.usage.output, 4);
+	assert_false(reply.tally.usage.has_cached);
 }
 
 static void test_numbers_that_are_no_counts(void **state)
@@ -185,9 +186,9 @@ static void test_numbers_that_are_no_counts(void **state)
 	token("{\"usage\":{\"completion_tokens\":1.5}}");
 	token("{\"usage\":{\"completion_tokens\":99999999999999999999}}");
 	token("{\"usage\":[{\"completion_tokens\":5}]}");
-	assert_false(reply.usage.known);
+	assert_false(reply.tally.usage.known);
 	token("{\"usage\":{\"completion_tokens\":12.0}}");
-	assert_int_equal(reply.usage.output, 12);
+	assert_int_equal(reply.tally.usage.output, 12);
 }
 
 static void test_native_fields(void **state)
@@ -200,10 +201,10 @@ static void test_native_fields(void **state)
 	      "\"timings\":{\"predicted_n\":3,\"cache_n\":1},\"system_fingerprint\":\"b1-x\"}");
 	assert_string_equal(reply.finish_reason, "limit");
 	assert_string_equal(reply.model, "b");
-	assert_int_equal(reply.engine.output, 3);
-	assert_int_equal(reply.engine.input, 4);
-	assert_int_equal(reply.engine.cached, 1);
-	assert_false(reply.usage.known);
+	assert_int_equal(reply.tally.engine.output, 3);
+	assert_int_equal(reply.tally.engine.input, 4);
+	assert_int_equal(reply.tally.engine.cached, 1);
+	assert_false(reply.tally.usage.known);
 	assert_string_equal(server_provider(server), "llama.cpp");
 }
 
@@ -215,7 +216,7 @@ static void test_broken_documents(void **state)
 	reply_drop_document(&reply);
 	assert_false(token("{}"));
 	assert_false(reply.any_failed);
-	assert_false(reply.usage.known);
+	assert_false(reply.tally.usage.known);
 	/* What was read before it went wrong was said: servers cut nothing in front. */
 	assert_true(token("{\"choices\":[{\"text\":\"a\"}],,"));
 	assert_true(token("{\"choices\":[{\"text\":\"a\"}]}"));

@@ -6,7 +6,7 @@
 
 static struct server *plain(void)
 {
-	struct server *s = server_new("x", span_of(NULL, 0), NULL);
+	struct server *s = server_new("x", span_of(NULL, 0), NULL, NULL);
 	assert_non_null(s);
 	return s;
 }
@@ -26,12 +26,12 @@ static void test_first_evidence_decides(void **state)
 	assert_string_equal(server_provider(s), "tgi");
 	server_free(s);
 
-	s = server_new("vllm", span_of(NULL, 0), "");
+	s = server_new("vllm", span_of(NULL, 0), "", NULL);
 	server_saw_response(s, &llama);
 	assert_string_equal(server_provider(s), "vllm");
 	server_free(s);
 
-	s = server_new("vllm", span_of(NULL, 0), "acme\n\xff");
+	s = server_new("vllm", span_of(NULL, 0), "acme\n\xff", NULL);
 	assert_string_equal(server_provider(s), "acme_\xef\xbf\xbd");
 	server_free(s);
 	server_free(NULL);
@@ -41,7 +41,7 @@ static void provider_label(const char *program, const char *configured, const ch
 			   const char *want)
 {
 	char label[LIMIT_PROVIDER_BYTES];
-	struct server *s = server_new(program, span_of(NULL, 0), configured);
+	struct server *s = server_new(program, span_of(NULL, 0), configured, NULL);
 	assert_non_null(s);
 	server_provider_label(s, model, label, sizeof(label));
 	assert_string_equal(label, want);

@@ -15,8 +15,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	sink = book_sink(&book);
-	server = server_new("vllm", span_of(NULL, 0), NULL);
-	session = session_new(server, &sink);
+	server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
+	session = session_new(server);
 	return server && session ? 0 : -1;
 }
 
@@ -104,13 +104,13 @@ static void test_memory_of_a_stream(void **state)
 	in(REQUEST);
 	out("0\r\n\r\n" RESPONSE);
 	size_t before = __sanitizer_get_current_allocated_bytes();
-	struct session *other = session_new(server, &sink);
+	struct session *other = session_new(server);
 	size_t idle = __sanitizer_get_current_allocated_bytes() - before;
 	session_bytes(other, SESSION_IN, span_str("GET /health HTTP/1.1\r\n\r\n"), CASE_EPOCH);
 	session_bytes(other, SESSION_OUT, span_str("HTTP/1.1 200 OK\r\n\r\nok"), CASE_EPOCH);
 	size_t health = __sanitizer_get_current_allocated_bytes() - before;
 	session_free(other);
-	other = session_new(server, &sink);
+	other = session_new(server);
 	session_bytes(other, SESSION_IN, span_str(REQUEST), CASE_EPOCH);
 	session_bytes(other, SESSION_OUT, span_str(STREAM EVENT), CASE_EPOCH);
 	size_t stream = __sanitizer_get_current_allocated_bytes() - before;
@@ -129,7 +129,7 @@ static void test_memory_after_an_upgrade(void **state)
 	(void)state;
 	static char field[8192];
 	size_t before = __sanitizer_get_current_allocated_bytes();
-	struct session *other = session_new(server, &sink);
+	struct session *other = session_new(server);
 	memset(field, 'x', sizeof(field));
 	session_bytes(other, SESSION_IN, span_str(REQUEST), CASE_EPOCH);
 	session_bytes(other, SESSION_OUT, span_str("HTTP/1.1 101 Go\r\nx: "), CASE_EPOCH);
