@@ -3,10 +3,9 @@
  * their limit, containers open and close in pairs, and a failed document stays one. The first two
  * bytes say how the rest is cut.
  */
-#include "agent/body/json.h"
+#include "tests/fuzz/cut.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "agent/body/json.h"
 
 static const struct json_want wants[] = {
 	{"a", 1},	{"a.b", 2},    {"a[]", 3},	 {"a[].b", 4},
@@ -23,20 +22,6 @@ struct seen {
 
 static struct json *scanner;
 
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
-
-static void mix(struct seen *s, struct span bytes)
-{
-	for (size_t i = 0; i < bytes.len; i++)
-		s->hash = (s->hash ^ bytes.at[i]) * 1099511628211u;
-}
-
 static void see(struct seen *s, const struct json_event *ev)
 {
 	bool container = ev->type == JSON_OBJECT || ev->type == JSON_ARRAY;
@@ -51,40 +36,31 @@ static void see(struct seen *s, const struct json_event *ev)
 	must(!ev->empty || !ev->text.len, "empty with text");
 	s->open += container ? (ev->closes ? -1 : 1) : 0;
 	must(s->open >= 0, "closed more than opened");
-	mix(s, span_of(kind, sizeof(kind)));
-	mix(s, ev->text);
+	sum_add(&s->hash, span_of(kind, sizeof(kind)));
+	sum_add(&s->hash, ev->text);
 	if (json_whole(ev->text, &number))
 		must(number <= 1ull << 53, "a number that is too large");
 }
 
 static struct seen run(struct span in, size_t first, size_t step)
 {
-	struct seen seen = {.hash = 14695981039346656037u};
+	struct seen seen = {.hash = SUM_BEGIN};
 	struct json_event ev;
 	enum step got;
 	json_reset(scanner);
-	for (size_t n = first; in.len; n = step) {
-		struct span head = span_take(&in, n < in.len ? n : in.len);
-		/* Its own memory, so that a read past its end is seen. */
-		uint8_t *copy = malloc(head.len ? head.len : 1);
-		must(copy != NULL, "no memory");
-		if (head.len)
-			memcpy(copy, head.at, head.len);
-		struct span piece = span_of(copy, head.len);
+	struct cut pieces = cut_begin(in, first, step);
+	struct span piece;
+	while (cut_next(&pieces, &piece)) {
 		while ((got = json_next(scanner, &piece, &ev)) == STEP_EVENT)
 			see(&seen, &ev);
 		must(got == STEP_BAD || piece.len == 0, "input left");
 		must(got == STEP_BAD || !seen.bad, "a failure that was forgotten");
 		seen.bad = got == STEP_BAD;
-		free(copy);
 	}
 	seen.done = json_done(scanner);
 	must(!seen.done || (!seen.bad && !seen.open), "whole, and yet not");
 	return seen;
 }
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -2,11 +2,10 @@
  * Documents, one a line: what a shape gives must be what the scanner gives. Each document is also read once
  * more after others taught shapes, so that near matches of each other meet.
  */
+#include "tests/fuzz/cut.h"
+
 #include "agent/body/json.h"
 #include "agent/body/json_shape.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 #define KEPT 5
 
@@ -19,14 +18,6 @@ static const struct json_want wants[] = {
 static struct json *scanner;
 static struct json_shapes *shapes;
 static struct json_tree *tree;
-
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
 
 static bool same(const struct json_event *a, const struct json_event *b)
 {
@@ -54,7 +45,6 @@ static void read_both_ways(struct span document)
 		json_shapes_learn(shapes, document);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!tree)
@@ -67,11 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (all.len) {
 			const uint8_t *lf = memchr(all.at, '\n', all.len);
 			struct span line = span_take(&all, lf ? (size_t)(lf - all.at) : all.len);
-			/* Of its own, so that a read past its end is seen. */
-			uint8_t *copy = malloc(line.len ? line.len : 1);
-			must(copy != NULL, "no memory");
-			if (line.len)
-				memcpy(copy, line.at, line.len);
+			uint8_t *copy = cut_copy(line);
 			read_both_ways(span_of(copy, line.len));
 			free(copy);
 			if (all.len)

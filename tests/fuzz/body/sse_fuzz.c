@@ -2,29 +2,14 @@
  * Any bytes, in pieces of any size: the events are those of the whole, and no data is made up.
  * The first two bytes say how the rest is cut.
  */
-#include "agent/body/sse.h"
+#include "tests/fuzz/cut.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "agent/body/sse.h"
 
 struct seen {
 	size_t data_bytes, events, comments;
 	uint64_t hash; /* of the data, the names and their order */
 };
-
-static void mix(struct seen *s, struct span bytes)
-{
-	for (size_t i = 0; i < bytes.len; i++)
-		s->hash = (s->hash ^ bytes.at[i]) * 1099511628211u;
-}
-
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
 
 static void see(struct seen *s, const struct sse_event *ev)
 {
@@ -32,45 +17,37 @@ static void see(struct seen *s, const struct sse_event *ev)
 	case SSE_DATA:
 		must(ev->data.len > 0, "an empty piece");
 		s->data_bytes += ev->data.len;
-		mix(s, ev->data);
+		sum_add(&s->hash, ev->data);
 		break;
 	case SSE_END:
 		must(ev->name.len <= SSE_NAME_BYTES, "a long name");
 		s->events++;
-		mix(s, span_str("\xff"));
-		mix(s, ev->name);
+		sum_add(&s->hash, span_str("\xff"));
+		sum_add(&s->hash, ev->name);
 		break;
 	case SSE_COMMENT:
 		s->comments++;
-		mix(s, span_str("\xfe"));
+		sum_add(&s->hash, span_str("\xfe"));
 		break;
 	}
 }
 
 static struct seen run(struct span in, size_t first, size_t step)
 {
-	struct seen seen = {.hash = 14695981039346656037u};
+	struct seen seen = {.hash = SUM_BEGIN};
 	struct sse_event ev;
 	struct sse p;
 	sse_init(&p);
-	for (size_t n = first; in.len; n = step) {
-		struct span head = span_take(&in, n < in.len ? n : in.len);
-		/* Its own memory, so that a read past its end is seen. */
-		uint8_t *copy = malloc(head.len ? head.len : 1);
-		must(copy != NULL, "no memory");
-		if (head.len)
-			memcpy(copy, head.at, head.len);
-		struct span piece = span_of(copy, head.len);
+	struct cut pieces = cut_begin(in, first, step);
+	struct span piece;
+	while (cut_next(&pieces, &piece)) {
 		while (sse_next(&p, &piece, &ev) == STEP_EVENT)
 			see(&seen, &ev);
 		must(piece.len == 0, "input left");
-		free(copy);
 	}
 	seen.events += sse_eof(&p);
 	return seen;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

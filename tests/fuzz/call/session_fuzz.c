@@ -3,12 +3,12 @@
  * Every call that starts ends once, in order; there are no more of them than request lines; memory has
  * a bound, and all of it comes back. Where nothing is lost, how the bytes are cut plays no part.
  */
+#include "tests/fuzz/cut.h"
+
 #include "agent/call/session.h"
 
 #include <errno.h>
 #include <sanitizer/allocator_interface.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 /* LIMIT_PIPELINE calls, each with its scanners, and two heads that are gathered (their buffers double). */
 #define MEMORY_MAX (LIMIT_PIPELINE * 2560u + 4u * 64u * 1024u)
@@ -94,18 +94,9 @@ struct run {
 	uint64_t hash;
 };
 
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
-
 static void mix(struct run *r, const void *data, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		r->hash = (r->hash ^ ((const uint8_t *)data)[i]) * 1099511628211u;
+	sum_add(&r->hash, span_of(data, len));
 }
 
 static void mix_text(struct run *r, const char *text)
@@ -199,15 +190,11 @@ static void put_bytes(struct run *r, enum session_direction d, struct span bytes
 {
 	if (d == SESSION_IN)
 		count_request_lines(r, bytes);
-	while (bytes.len) {
-		struct span piece = span_take(&bytes, r->single ? 1 : bytes.len);
-		/* Its own memory, so that a read past its end is seen. */
-		uint8_t *copy = malloc(piece.len);
-		must(copy != NULL, "no memory");
-		memcpy(copy, piece.at, piece.len);
-		session_bytes(r->session, d, span_of(copy, piece.len), r->now_ns);
-		free(copy);
-	}
+	size_t step = r->single ? 1 : bytes.len;
+	struct cut pieces = cut_begin(bytes, step, step);
+	struct span piece;
+	while (cut_next(&pieces, &piece))
+		session_bytes(r->session, d, piece, r->now_ns);
 }
 
 static void put_text(struct run *r, enum session_direction d)
@@ -294,7 +281,7 @@ static struct run run(const uint8_t *data, size_t size, bool single)
 {
 	size_t before = __sanitizer_get_current_allocated_bytes();
 	struct run r = {.at = data, .left = size, .now_ns = 1000, .single = single};
-	r.hash = 14695981039346656037u;
+	r.hash = SUM_BEGIN;
 	r.sink = (struct call_sink){on_started, on_first_token, on_ended, on_lost, &r, NULL};
 	r.server = server_new("x", span_of(NULL, 0), NULL, &r.sink);
 	must(r.server != NULL, "no memory");
@@ -311,9 +298,6 @@ static struct run run(const uint8_t *data, size_t size, bool single)
 	must(__sanitizer_get_current_allocated_bytes() == before, "memory that is kept");
 	return r;
 }
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The compiled tables of wanted fields are made by the first call and live on. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)

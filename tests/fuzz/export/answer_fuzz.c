@@ -2,23 +2,14 @@
  * Texts of outsiders that the export stage reads: a receiver's answer, and the variables that hold
  * lists. The first byte says which.
  */
+#include "tests/fuzz/must.h"
+
 #include "agent/base/limits.h"
 #include "agent/base/utf8.h"
 #include "agent/export/answer.h"
 #include "agent/export/headers.h"
 #include "agent/export/resource.h"
 #include "agent/export/secrets.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void answer_of(unsigned choice, struct span body)
 {
@@ -31,10 +22,10 @@ static void answer_of(unsigned choice, struct span body)
 	buf_init(&in.body, LIMIT_OTLP_RESPONSE_BYTES);
 	if (buf_put(&in.body, body) == 0) {
 		struct answer a = answer_read(&in, 1700000000);
-		require(utf8_valid(span_str(a.message)));
-		require(!strpbrk(a.message, "\r\n"));
-		require(a.delay_ms >= -1 && a.delay_ms <= ANSWER_DELAY_MAX_MS);
-		require((a.verdict == ANSWER_ACCEPTED) == (in.status == 200));
+		must(utf8_valid(span_str(a.message)), "a message that is no UTF-8");
+		must(!strpbrk(a.message, "\r\n"), "a message of several lines");
+		must(a.delay_ms >= -1 && a.delay_ms <= ANSWER_DELAY_MAX_MS, "an odd delay");
+		must((a.verdict == ANSWER_ACCEPTED) == (in.status == 200), "another verdict");
 	}
 	buf_release(&in.body);
 }
@@ -50,8 +41,8 @@ static void headers_of(const char *list)
 	snprintf(line, sizeof(line), "HTTP 401: %s", list);
 	secrets_hide(&c, line);
 	for (size_t i = 0; i < c.header_count; i++) {
-		require(!strpbrk(c.headers[i].value, "\r\n"));
-		require(c.headers[i].name[0] && !strpbrk(c.headers[i].name, "\r\n: "));
+		must(!strpbrk(c.headers[i].value, "\r\n"), "a value of several lines");
+		must(c.headers[i].name[0] && !strpbrk(c.headers[i].name, "\r\n: "), "an odd name");
 	}
 	headers_release(c.headers, c.header_count);
 }
@@ -64,10 +55,11 @@ static void resource_of(const char *list)
 	if (resource_init(&r, &p, "id") != 0)
 		return;
 	for (size_t i = 0; i < r.count; i++) {
-		require(utf8_valid(span_str(r.attributes[i].key)));
-		require(!r.attributes[i].text || utf8_valid(span_str(r.attributes[i].text)));
+		must(utf8_valid(span_str(r.attributes[i].key)), "a key that is no UTF-8");
+		must(!r.attributes[i].text || utf8_valid(span_str(r.attributes[i].text)),
+		     "a text that is no UTF-8");
 		for (size_t k = 0; k < i && r.count < 64; k++)
-			require(strcmp(r.attributes[i].key, r.attributes[k].key) != 0);
+			must(strcmp(r.attributes[i].key, r.attributes[k].key) != 0, "a key twice");
 	}
 	resource_release(&r);
 }

@@ -2,12 +2,10 @@
  * Any bytes as a compressed body, whole and in pieces: what comes out is the same up to where it is bad,
  * it has its limits, and all memory comes back. The first two bytes say the codings and how it is cut.
  */
-#include "agent/http/coding.h"
+#include "tests/fuzz/cut.h"
 
 #include "agent/base/limits.h"
-
-#include <stdio.h>
-#include <stdlib.h>
+#include "agent/http/coding.h"
 
 static const char *const codings[] = {"gzip", "deflate", "br", "zstd", "gzip, br", "zstd, gzip"};
 
@@ -17,14 +15,6 @@ struct seen {
 	bool bad;
 };
 
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
-
 static void drain(struct seen *s, struct coding *c, struct span piece)
 {
 	struct span out;
@@ -32,8 +22,7 @@ static void drain(struct seen *s, struct coding *c, struct span piece)
 	while ((step = coding_next(c, &piece, &out)) == STEP_EVENT) {
 		must(out.len > 0, "an empty piece");
 		s->made += out.len;
-		for (size_t i = 0; i < out.len; i++)
-			s->hash = (s->hash ^ out.at[i]) * 1099511628211u;
+		sum_add(&s->hash, out);
 		must(coding_memory() <= LIMIT_CODING_BYTES, "memory");
 	}
 	must(step == STEP_BAD || piece.len == 0, "input left");
@@ -43,23 +32,17 @@ static void drain(struct seen *s, struct coding *c, struct span piece)
 
 static struct seen run(const char *name, struct span in, size_t step)
 {
-	struct seen s = {.hash = 14695981039346656037u};
+	struct seen s = {.hash = SUM_BEGIN};
 	struct coding *c = coding_new(span_str(name));
 	must(c != NULL, "no memory");
-	while (in.len) {
-		struct span head = span_take(&in, step < in.len ? step : in.len);
-		uint8_t *copy = malloc(head.len);
-		must(copy != NULL, "no memory");
-		memcpy(copy, head.at, head.len);
-		drain(&s, c, span_of(copy, head.len));
-		free(copy);
-	}
+	struct cut pieces = cut_begin(in, step, step);
+	struct span piece;
+	while (cut_next(&pieces, &piece))
+		drain(&s, c, piece);
 	coding_free(c);
 	must(coding_memory() == 0, "memory is left");
 	return s;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

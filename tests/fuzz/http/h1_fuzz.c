@@ -3,10 +3,9 @@
  * events are those of the whole, in their order, and no body is made up. The first four bytes say the
  * side, what was asked for, how the rest is cut and where the gap is.
  */
-#include "agent/http/h1.h"
+#include "tests/fuzz/http/sum_head.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "agent/http/h1.h"
 
 struct plan {
 	enum h1_side side;
@@ -23,36 +22,9 @@ struct seen {
 	bool open, interim, bad, passed;
 };
 
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
-
-static void mix(struct seen *s, struct span bytes)
-{
-	for (size_t i = 0; i < bytes.len; i++)
-		s->hash = (s->hash ^ bytes.at[i]) * 1099511628211u;
-}
-
 static void mark(struct seen *s, char c)
 {
-	mix(s, span_of(&c, 1));
-}
-
-/* Reads each field through its span, so that one that points past its end is seen. */
-static void see_head(struct seen *s, const struct http_head *head)
-{
-	mix(s, head->method_text);
-	mix(s, head->path);
-	mix(s, head->content_type);
-	mix(s, head->content_encoding);
-	mix(s, head->server);
-	mix(s, head->fields);
-	mix(s, http_field(head->fields, "host"));
-	s->hash += head->status * 31 + head->minor;
+	sum_add(&s->hash, span_of(&c, 1));
 }
 
 static void expect(struct h1 *h1, const struct plan *plan, struct seen *s)
@@ -76,12 +48,12 @@ static void see(struct seen *s, struct h1 *h1, const struct plan *plan, const st
 		break;
 	case HTTP_HEAD:
 		s->interim = plan->side == H1_RESPONSES && ev->head.status < 200;
-		see_head(s, &ev->head);
+		sum_head(&s->hash, &ev->head);
 		break;
 	case HTTP_BODY:
 		must(ev->body.len > 0, "an empty piece");
 		s->body_bytes += ev->body.len;
-		mix(s, ev->body);
+		sum_add(&s->hash, ev->body);
 		return;
 	case HTTP_END:
 		s->open = false;
@@ -93,7 +65,7 @@ static void see(struct seen *s, struct h1 *h1, const struct plan *plan, const st
 		break;
 	case HTTP_UPGRADE:
 		must(plan->side == H1_RESPONSES, "an upgrade by a request");
-		see_head(s, &ev->head);
+		sum_head(&s->hash, &ev->head);
 		s->passed = true;
 		break;
 	case HTTP_LOST:
@@ -116,23 +88,18 @@ static void drain(struct seen *s, struct h1 *h1, const struct plan *plan, struct
 	s->bad = step == STEP_BAD;
 }
 
-/* Each piece is memory of its own, so that a read past its end is seen. */
 static void give(struct seen *s, struct h1 *h1, const struct plan *plan, struct span in,
 		 size_t first)
 {
-	for (size_t n = first; in.len; n = plan->step) {
-		struct span head = span_take(&in, n < in.len ? n : in.len);
-		uint8_t *copy = malloc(head.len);
-		must(copy != NULL, "no memory");
-		memcpy(copy, head.at, head.len);
-		drain(s, h1, plan, span_of(copy, head.len));
-		free(copy);
-	}
+	struct cut pieces = cut_begin(in, first, plan->step);
+	struct span piece;
+	while (cut_next(&pieces, &piece))
+		drain(s, h1, plan, piece);
 }
 
 static struct seen run(struct span in, const struct plan *plan)
 {
-	struct seen s = {.hash = 14695981039346656037u};
+	struct seen s = {.hash = SUM_BEGIN};
 	struct h1 *h1 = h1_new(plan->side);
 	must(h1 != NULL, "no memory");
 	expect(h1, plan, &s);
@@ -160,8 +127,6 @@ static struct seen run(struct span in, const struct plan *plan)
 	h1_free(h1);
 	return s;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,12 +2,12 @@
  * The whole of a ring file as input: whatever is in it, the reader ends, gives nothing that lies
  * outside, and gives back no more than there is. What it finds goes through a flow.
  */
+#include "tests/fuzz/must.h"
+
 #include "agent/intake/flow.h"
 #include "agent/intake/ring_reader.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,12 +17,6 @@
 static char path[64]; /* a file with a name: the reader follows no link */
 static uint8_t *map;
 static size_t bytes;
-
-static void check(bool fine)
-{
-	if (!fine)
-		abort();
-}
 
 /* What a flow promises of a connection: opened once, ended once, no calls after that. */
 struct fuzz_conn {
@@ -42,7 +36,8 @@ static void *on_opened(void *user)
 static void on_bytes(void *conn, enum flow_direction d, struct span s, uint64_t time_ns)
 {
 	(void)d, (void)time_ns;
-	check(((struct fuzz_conn *)conn)->open && s.len > 0 && s.len <= WIRE_PAYLOAD_MAX);
+	must(((struct fuzz_conn *)conn)->open, "bytes behind the end");
+	must(s.len > 0 && s.len <= WIRE_PAYLOAD_MAX, "bytes of an odd number");
 	volatile uint8_t sum = 0;
 	for (size_t i = 0; i < s.len; i++)
 		sum = (uint8_t)(sum + s.at[i]);
@@ -50,12 +45,12 @@ static void on_bytes(void *conn, enum flow_direction d, struct span s, uint64_t 
 static void on_gap(void *conn, enum flow_direction d, uint64_t n, uint64_t time_ns)
 {
 	(void)d, (void)time_ns;
-	check(((struct fuzz_conn *)conn)->open && n > 0);
+	must(((struct fuzz_conn *)conn)->open && n > 0, "a gap of nobody");
 }
 static void on_event(void *conn, uint64_t time_ns)
 {
 	(void)time_ns;
-	check(((struct fuzz_conn *)conn)->open);
+	must(((struct fuzz_conn *)conn)->open, "an event behind the end");
 }
 static void on_failed(void *conn, int error, uint64_t time_ns)
 {
@@ -71,9 +66,9 @@ static void on_ended(void *conn, enum flow_end how, uint64_t time_ns)
 
 static void on_record(void *user, const struct ring_record *rec)
 {
-	check(rec->type >= WIRE_OPEN && rec->type <= WIRE_OPAQUE);
-	check(rec->payload.len <= WIRE_PAYLOAD_MAX);
-	check(!(rec->time_ns & WIRE_TIME_COUNTER));
+	must(rec->type >= WIRE_OPEN && rec->type <= WIRE_OPAQUE, "a type of no name");
+	must(rec->payload.len <= WIRE_PAYLOAD_MAX, "a long payload");
+	must(!(rec->time_ns & WIRE_TIME_COUNTER), "a time of the counter");
 	/* A table by descriptor is allowed to grow; here it would only cost time. */
 	struct ring_record small = *rec;
 	small.fd &= 0x3ff;
@@ -107,10 +102,10 @@ static void make_file(void)
 	bytes = wire_file_bytes(LANES, LANE_BYTES);
 	snprintf(path, sizeof(path), "/dev/shm/inferwire-fuzz-XXXXXX");
 	int fd = mkstemp(path);
-	check(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+	must(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0, "no file");
 	atexit(remove_file);
 	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	check(map != MAP_FAILED);
+	must(map != MAP_FAILED, "no map");
 	close(fd);
 	ring_reader_setup();
 }
@@ -142,10 +137,10 @@ static void read_all(struct ring_reader *r, struct flow *f, bool lives)
 	for (unsigned turn = 0; turn < 3; turn++, now_ns += RING_STUCK_NS) {
 		for (uint32_t n = 0; n < LANES; n++) {
 			size_t passed = ring_reader_drain(r, n, 100, now_ns, lives, on_record, f);
-			check(passed <= 100);
+			must(passed <= 100, "more than was asked for");
 			lane(n)->dropped_records++;
 			if (!ring_reader_lane_broken(r, n))
-				check(lane(n)->tail <= lane(n)->head);
+				must(lane(n)->tail <= lane(n)->head, "a tail past its head");
 		}
 	}
 }
@@ -155,8 +150,6 @@ static bool is_open(void *user, uint32_t fd)
 	(void)user;
 	return fd & 1;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -178,14 +171,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(map + (size_t)(flags >> 2) * 4, data + 1, 4);
 	if (ring_reader_open(AT_FDCWD, path, &r, &p) == 0) {
 		struct flow *f = flow_new(&sink);
-		check(f && ring_reader_lanes(r) == LANES);
+		must(f && ring_reader_lanes(r) == LANES, "another ring");
 		read_all(r, f, flags & 4);
 		flow_check(f, 1, LANES, is_open, NULL, 0);
 		flow_end(f, FLOW_DIED, 1);
-		check(flow_stats(f).live == 0);
+		must(flow_stats(f).live == 0, "a connection that lives on");
 		flow_free(f);
 		for (size_t i = 0; i < conn_count; i++)
-			check(!conns[i].open);
+			must(!conns[i].open, "a connection that was never ended");
 	}
 	ring_reader_close(r);
 	return 0;

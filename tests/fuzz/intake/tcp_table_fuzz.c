@@ -2,9 +2,10 @@
  * The kernel's table of connections as input, in chunks of any size: whatever is in it, the reader ends,
  * and finds the same rows as it does a line at a time.
  */
+#include "tests/fuzz/must.h"
+
 #include "agent/intake/tcp_table.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,8 +29,6 @@ static uint64_t by_lines(const uint8_t *data, size_t size)
 	return sum;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int fd = -1;
@@ -46,7 +45,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	t.bytes = t.kept = 0;
 	while (tcp_table_read(&t, data[0] + 1u, add_up, &sum) == 1)
 		;
-	if (t.bytes != size || sum != by_lines(data, size))
-		abort();
+	must(t.bytes == size && sum == by_lines(data, size), "other rows than a line at a time");
 	return 0;
 }

@@ -2,21 +2,13 @@
  * Any bytes as a program: what is read of it lies in its memory and ends in time, and what is told of it
  * is a string. As one that `inferwire check` is given, and with libraries that it names itself.
  */
+#include "tests/fuzz/must.h"
+
 #include "tools/check.h"
 #include "tools/elf_tls.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void must(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
 
 static size_t seen_bytes; /* of names, so that each is read to its end */
 
@@ -47,8 +39,6 @@ static void follow(const char *path, const struct elf_facts *facts)
 		must(n.objects[i].name[0], "a library without a name");
 	needed_release(&n);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char path[] = "/dev/shm/elf_fuzz.XXXXXX";
 
