@@ -1,14 +1,10 @@
 /*
  * The tables of descriptors under threads that accept, move bytes, duplicate and close, and under one
  * that uses descriptors which are not its own. The descriptors come from a pool that gives out the
- * lowest free one, as the kernel does; the shim's life in a process (boot.h) is played by this file.
+ * lowest free one, as the kernel does.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/shim/played_boot.h"
 
-#include "shim/boot.h"
-#include "shim/conn.h"
-#include "shim/real.h"
-#include "shim/ring.h"
 #include "shim/stream.h"
 
 #include <pthread.h>
@@ -19,54 +15,6 @@
 #define CONNECTIONS 2000u /* of each */
 #define DESCRIPTORS 32u
 #define LANE_BYTES  (16u * 1024 * 1024)
-
-bool boot_enabled = true;
-bool boot_wipe_missing;
-struct ring boot_ring;
-struct shim_real shim_real;
-static unsigned unwatched; /* atomic */
-
-void boot_activate(void)
-{
-}
-
-void boot_serve(void)
-{
-}
-
-void boot_activate_for_one(void)
-{
-}
-
-bool boot_may_call(void)
-{
-	return false;
-}
-
-bool boot_has_ring(void)
-{
-	return true;
-}
-
-bool boot_is_active(void)
-{
-	return true;
-}
-
-bool boot_own_process(void)
-{
-	return true;
-}
-
-uint64_t boot_now_ns(void)
-{
-	return 1;
-}
-
-void boot_count_unwatched(void)
-{
-	__atomic_fetch_add(&unwatched, 1, __ATOMIC_RELAXED);
-}
 
 /* ---- descriptors -------------------------------------------------------------------------------- */
 
@@ -180,13 +128,11 @@ static void run(bool with_meddler)
 static int setup(void **state)
 {
 	(void)state;
-	static _Alignas(64) uint8_t map[WIRE_HEADER_BYTES + WIRE_LANE_HEADER_BYTES + LANE_BYTES];
+	static _Alignas(64) uint8_t map[PLAYED_MAP_BYTES(LANE_BYTES)];
 	memset(map, 0, sizeof(map));
-	ring_init(&boot_ring, map, 1, LANE_BYTES);
-	unwatched = next_id = 0;
-	boot_wipe_missing = true; /* fresh tables */
-	bool made = conn_prepare();
-	boot_wipe_missing = false;
+	next_id = 0;
+	bool made = played_begin(map, LANE_BYTES);
+	played.may_call = false;
 	return made ? 0 : -1;
 }
 
@@ -227,7 +173,7 @@ static void test_each_connection_has_its_own_bytes(void **state)
 	unsigned connections = 0;
 	memset(seen, 0, sizeof(seen));
 	run(false);
-	struct wire_lane *lane = (struct wire_lane *)(boot_ring.map + WIRE_HEADER_BYTES);
+	struct wire_lane *lane = played_lane();
 	assert_int_equal(lane->dropped_records, 0);
 	for (uint64_t at = 0; at < lane->head;) {
 		const struct wire_record *r =
@@ -243,16 +189,16 @@ static void test_each_connection_has_its_own_bytes(void **state)
 			assert_true(!s->opened || (s->closed && s->id && s->answers == 2));
 		}
 	}
-	assert_int_equal(connections + unwatched, THREADS * CONNECTIONS);
+	assert_int_equal(connections + played.unwatched, THREADS * CONNECTIONS);
 	print_message("%u connections recorded, %u counted as not watched\n", connections,
-		      unwatched);
+		      played.unwatched);
 }
 
 static void test_a_thread_that_uses_what_others_close(void **state)
 {
 	(void)state;
 	run(true);
-	struct wire_lane *lane = (struct wire_lane *)(boot_ring.map + WIRE_HEADER_BYTES);
+	struct wire_lane *lane = played_lane();
 	assert_true(lane->head > 0);
 }
 

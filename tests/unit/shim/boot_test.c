@@ -69,5 +69,5 @@ int main(void)
 		cmocka_unit_test_setup(test_a_childs_are_not_its_parents, setup),
 		cmocka_unit_test_setup(test_without_a_ring_there_is_nowhere_to_count, setup),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("shim/boot", tests, NULL, NULL);
 }

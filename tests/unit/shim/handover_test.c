@@ -2,60 +2,15 @@
  * Which descriptors that come and go in messages become, stay and cease to be watched. The messages'
  * control data are written here; what the descriptors are is asked of real sockets.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/shim/played_boot.h"
+
+#include "shim/handover.h"
+#include "shim/stream.h"
+#include "shim/sys.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/un.h>
-
-#include "shim/boot.h"
-#include "shim/conn.h"
-#include "shim/handover.h"
-#include "shim/real.h"
-#include "shim/ring.h"
-#include "shim/stream.h"
-#include "shim/sys.h"
-
-bool boot_enabled = true;
-bool boot_wipe_missing;
-struct ring boot_ring;
-struct shim_real shim_real;
-
-void boot_activate(void)
-{
-}
-void boot_serve(void)
-{
-}
-
-void boot_activate_for_one(void)
-{
-}
-
-bool boot_may_call(void)
-{
-	return true;
-}
-
-bool boot_has_ring(void)
-{
-	return true;
-}
-bool boot_is_active(void)
-{
-	return true;
-}
-bool boot_own_process(void)
-{
-	return true;
-}
-uint64_t boot_now_ns(void)
-{
-	return 1;
-}
-void boot_count_unwatched(void)
-{
-}
 
 /* The libc's names are the shim's hooks here, which lead nowhere. */
 static void shut(int fd)
@@ -83,18 +38,12 @@ static void listen_and_accept(const struct sockaddr *name, socklen_t len)
 static int setup(void **state)
 {
 	(void)state;
-	static _Alignas(64)
-		uint8_t map[WIRE_HEADER_BYTES + WIRE_LANE_HEADER_BYTES + WIRE_LANE_BYTES_MIN];
+	static _Alignas(64) uint8_t map[PLAYED_MAP_BYTES(WIRE_LANE_BYTES_MIN)];
 	memset(map, 0, sizeof(map));
-	ring_init(&boot_ring, map, 1, WIRE_LANE_BYTES_MIN);
 	struct sockaddr_in name = {.sin_family = AF_INET,
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	listen_and_accept((struct sockaddr *)&name, sizeof(name));
-	/* Fresh tables each time, as where the kernel does not wipe them. */
-	boot_wipe_missing = true;
-	bool made = conn_prepare();
-	boot_wipe_missing = false;
-	return made ? 0 : -1;
+	return played_begin(map, WIRE_LANE_BYTES_MIN) ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -112,12 +61,11 @@ static const char *records(void)
 	static const char *const names[] = {"?",    "pad ",  "open ",  "in ",	"out ",
 					    "eof ", "shut ", "close ", "fail ", "opaque "};
 	static char text[256];
-	struct wire_lane *lane = (struct wire_lane *)(boot_ring.map + WIRE_HEADER_BYTES);
+	struct wire_record *r;
 	text[0] = '\0';
-	while (lane->tail < lane->head) {
-		struct wire_record *r = (struct wire_record *)((uint8_t *)(lane + 1) + lane->tail);
+	while ((r = played_record())) {
 		strncat(text, names[r->type], sizeof(text) - strlen(text) - 1);
-		lane->tail += r->length;
+		played_lane()->tail += r->length;
 	}
 	return text;
 }
