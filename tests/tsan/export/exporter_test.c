@@ -2,25 +2,12 @@
  * The exporter and the call log under everything that may happen at a time: batches faster than they
  * are sent, answers of all kinds, questions from another thread, and the end in the middle of it.
  */
-#include "tests/unit/test.h"
-#include "tests/unit/export/http_script.h"
-#include "tests/unit/export/sample.h"
+#include "tests/unit/export/exporting.h"
+
 #include "agent/export/call_log.h"
-#include "agent/export/exporter.h"
 
 #define BATCHES 200
 #define PUTS	5000
-
-static struct export_batch *batch_of(uint32_t pid)
-{
-	struct export_batch *b = export_batch_new(1);
-	struct metrics *m = metrics_new();
-	sample_models(m, 5);
-	sample_process(b, 0, pid, m);
-	b->processes[0].last = pid % 3 == 0;
-	b->time_ns = clock_real_ns();
-	return b;
-}
 
 struct asker {
 	struct exporter *exporter;
@@ -52,19 +39,14 @@ static void test_batches_questions_and_the_end(void **state)
 						 .delay_ms = 5};
 	replies[20].head = "HTTP/"; /* closed: a retry is awaited while the rest comes */
 	struct http_script *s = http_script_start(replies, HTTP_SCRIPT_REQUESTS, 0);
-	char url[64];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", s->port);
-	struct config c = {.to_otlp = true,
-			   .metrics_url = url,
-			   .gzip = true,
-			   .export_timeout_ms = 30000,
-			   .request_timeout_ms = 10000};
+	struct config c = config_for(s->port);
+	c.gzip = true;
 	struct exporter *e = exporter_start(&c);
 	struct asker a = {.exporter = e};
 	pthread_t asker;
 	assert_int_equal(pthread_create(&asker, NULL, ask, &a), 0);
 	for (uint32_t i = 0; i < BATCHES; i++) {
-		exporter_submit(e, batch_of(i));
+		exporter_submit(e, batch_of(i, 5, i % 3 == 0));
 		usleep(1000);
 	}
 	atomic_store(&a.stop, true);
