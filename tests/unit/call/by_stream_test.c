@@ -1,83 +1,5 @@
-/* Calls over HTTP/2: the frames by hand, the calls as lines of JSON (book.h). */
-#include "tests/unit/call/book.h"
-#include "tests/unit/http/frames.h"
-
-static struct book book;
-static struct call_sink sink;
-static struct server *server;
-static struct session *session;
-static struct frames in, out;
-static unsigned now_ms;
-
-static int set_up(void **state)
-{
-	(void)state;
-	sink = book_sink(&book);
-	server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
-	session = session_new(server);
-	frames_begin(&in);
-	frames_begin(&out);
-	frames_put(&in, span_str(H2_PREFACE));
-	now_ms = 0;
-	return server && session ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	session_free(session);
-	server_free(server);
-	frames_end(&in);
-	frames_end(&out);
-	assert_int_equal(book.started, book.count);
-	return 0;
-}
-
-static uint64_t now(void)
-{
-	return CASE_EPOCH + (uint64_t)now_ms * 1000000;
-}
-
-/* What was put together since the last time, a millisecond later, a byte at a time. */
-static void send(struct frames *f, enum session_direction d)
-{
-	now_ms++;
-	for (size_t i = 0; i < f->len; i++)
-		session_bytes(session, d, span_of(f->at + i, 1), now());
-	f->len = 0;
-}
-
-static void ask(uint32_t stream, const char *body)
-{
-	frames_head(&in, stream, 0, FRAMES_POST);
-	frames_data(&in, stream, END_STREAM, body);
-	send(&in, SESSION_IN);
-}
-
-static void answer_head(uint32_t stream)
-{
-	frames_head(&out, stream, 0, ":status: 200\ncontent-type: text/event-stream\n");
-	send(&out, SESSION_OUT);
-}
-
-static void answer_event(uint32_t stream, const char *text)
-{
-	char event[256];
-	snprintf(event, sizeof(event), "data: {\"choices\":[{\"delta\":{\"content\":\"%s\"}}]}\n\n",
-		 text);
-	frames_data(&out, stream, 0, event);
-	send(&out, SESSION_OUT);
-}
-
-static void answer_end(uint32_t stream)
-{
-	frames_data(&out, stream, END_STREAM,
-		    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],"
-		    "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n");
-	send(&out, SESSION_OUT);
-}
-
-#define ASKED "{\"model\":\"m\",\"stream\":true}"
+/* Calls over HTTP/2: the frames by hand, the calls as they are booked (book.h). */
+#include "tests/unit/call/streams.h"
 
 static void test_streams_interleaved(void **state)
 {
@@ -126,13 +48,6 @@ static void test_many_streams(void **state)
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(book.calls[i].arrived_ns,
 				 CASE_EPOCH + (i * 61 % 100 + 1) * 1000000ul);
-}
-
-static void ended_as(size_t i, enum call_error error)
-{
-	assert_true(i < book.count);
-	assert_false(book.was_lost[i]);
-	assert_int_equal(book.calls[i].error, error);
 }
 
 static void test_resets(void **state)
@@ -258,72 +173,6 @@ static void test_trailers_and_other_requests(void **state)
 	assert_string_equal(book.calls[0].labels.model, "m");
 }
 
-static void text(enum session_direction d, const char *s)
-{
-	now_ms++;
-	while (*s)
-		session_bytes(session, d, span_of(s++, 1), now());
-}
-
-static unsigned unmeasured[CALL_UNMEASURED_COUNT];
-
-static void count_unmeasured(void *user, enum call_unmeasured how)
-{
-	(void)user;
-	unmeasured[how]++;
-}
-
-static void grpc(uint32_t stream, const char *method, const char *path, const char *type)
-{
-	char fields[256];
-	snprintf(fields, sizeof(fields), ":method: %s\n:path: %s\ncontent-type: %s\n", method, path,
-		 type);
-	frames_head(&in, stream, 0, fields);
-	send(&in, SESSION_IN);
-}
-
-static void test_grpc_is_seen_and_not_measured(void **state)
-{
-	(void)state;
-	sink.unmeasured = count_unmeasured;
-	memset(unmeasured, 0, sizeof(unmeasured));
-	grpc(1, "POST", "/inference.GRPCInferenceService/ModelInfer", "application/grpc");
-	grpc(3, "POST", "/inference.GRPCInferenceService/ModelStreamInfer",
-	     "application/grpc+proto");
-	grpc(5, "POST", "/inference.GRPCInferenceService/ServerLive", "application/grpc");
-	grpc(7, "POST", "/inference.GRPCInferenceService/ModelInfer", "application/json");
-	grpc(9, "GET", "/inference.GRPCInferenceService/ModelInfer", "application/grpc");
-	assert_int_equal(unmeasured[CALL_UNMEASURED_GRPC], 2);
-	assert_int_equal(book.started, 0);
-}
-
-static void websocket(const char *path, const char *upgrade)
-{
-	session_free(session);
-	session = session_new(server);
-	text(SESSION_IN, "GET ");
-	text(SESSION_IN, path);
-	text(SESSION_IN, " HTTP/1.1\r\nupgrade: websocket\r\n\r\n");
-	text(SESSION_OUT, "HTTP/1.1 101 Switching\r\nupgrade: ");
-	text(SESSION_OUT, upgrade);
-	text(SESSION_OUT, "\r\n\r\n\x81\x02hi");
-}
-
-static void test_websocket_is_seen_and_not_measured(void **state)
-{
-	(void)state;
-	sink.unmeasured = count_unmeasured;
-	memset(unmeasured, 0, sizeof(unmeasured));
-	websocket("/v1/realtime?model=m", "WebSocket");
-	assert_int_equal(unmeasured[CALL_UNMEASURED_WEBSOCKET], 1);
-	websocket("/queue/join", "websocket");
-	websocket("/v1/realtime", "other");
-	assert_int_equal(unmeasured[CALL_UNMEASURED_WEBSOCKET], 1);
-	sink.unmeasured = NULL;
-	websocket("/v1/realtime", "websocket");
-	assert_int_equal(book.started, 0);
-}
-
 /* A stream's id may not come again, nor an even one from a client. */
 static void test_streams_that_cannot_be(void **state)
 {
@@ -391,19 +240,6 @@ static void test_gap_over_frames(void **state)
 	assert_int_equal(book.started, 1);
 }
 
-static void test_joined_in_the_middle(void **state)
-{
-	(void)state;
-	session_gap(session, SESSION_IN, UINT64_MAX, now());
-	session_gap(session, SESSION_OUT, UINT64_MAX, now());
-	in.len = 0;
-	ask(3, ASKED);
-	answer_head(3);
-	answer_event(3, "HTTP/1.1 200 OK");
-	answer_end(3);
-	assert_int_equal(book.started, 0);
-}
-
 static void closed_as(enum session_end how, bool client_first, enum call_error error)
 {
 	ask(1, ASKED);
@@ -442,89 +278,6 @@ static void test_connection_failed(void **state)
 	ended_as(0, CALL_CLIENT_DISCONNECT);
 }
 
-static void test_server_speaks_first(void **state)
-{
-	(void)state;
-	frames_raw(&out, SETTINGS, 0, 0, span_of("\0\3\0\0\0\144", 6));
-	send(&out, SESSION_OUT);
-	ask(1, ASKED);
-	answer_head(1);
-	answer_end(1);
-	ended_as(0, CALL_OK);
-}
-
-#define UPGRADE                                                                                    \
-	"POST /v1/chat/completions HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"            \
-	"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 27\r\n\r\n"
-#define SWITCHES "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-
-static void test_upgrade(void **state)
-{
-	(void)state;
-	text(SESSION_IN, UPGRADE ASKED);
-	text(SESSION_OUT, SWITCHES);
-	frames_raw(&out, SETTINGS, 0, 0, span_of(NULL, 0));
-	answer_head(1);
-	ask(3, ASKED);
-	answer_event(1, "a");
-	answer_end(1);
-	answer_head(3);
-	answer_end(3);
-	assert_int_equal(book.count, 2);
-	ended_as(0, CALL_OK);
-	assert_int_equal(book.calls[0].arrived_ns, CASE_EPOCH + 1000000);
-	assert_int_equal(book.calls[0].output_tokens, 2);
-	ended_as(1, CALL_OK);
-}
-
-/* The server may refuse it and answer, or ignore it. */
-static void test_upgrade_ignored(void **state)
-{
-	(void)state;
-	text(SESSION_IN, UPGRADE ASKED);
-	text(SESSION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-	ended_as(0, CALL_OK);
-	text(SESSION_IN, UPGRADE ASKED);
-	text(SESSION_OUT, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
-	answer_head(1);
-	assert_int_equal(book.count, 2);
-	assert_true(book.was_lost[1]);
-}
-
-/* Which of two requests has become stream 1 nobody can say. */
-static void test_upgrade_of_a_pipeline(void **state)
-{
-	(void)state;
-	text(SESSION_IN, UPGRADE ASKED UPGRADE ASKED);
-	text(SESSION_OUT, SWITCHES);
-	answer_head(1);
-	answer_end(1);
-	assert_int_equal(book.count, 2);
-	assert_true(book.was_lost[0] && book.was_lost[1]);
-}
-
-/* What begins like the preface and is none is HTTP/1, and not a byte of it is lost. */
-static void test_not_the_preface(void **state)
-{
-	(void)state;
-	text(SESSION_IN, "PRI * HTTP/1.1\r\nhost: a\r\n\r\n");
-	text(SESSION_OUT, "HTTP/1.1 405 No\r\ncontent-length: 0\r\n\r\n");
-	text(SESSION_IN, "POST /v1/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}");
-	text(SESSION_OUT, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
-	assert_int_equal(book.count, 1);
-	ended_as(0, CALL_OK);
-}
-
-static void test_part_of_the_preface(void **state)
-{
-	(void)state;
-	text(SESSION_IN, "P");
-	text(SESSION_IN, "UT /v1/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}");
-	text(SESSION_OUT, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
-	ended_as(0, CALL_OK);
-	assert_int_equal(book.calls[0].arrived_ns, CASE_EPOCH + 1000000);
-}
-
 static void test_stream_limit(void **state)
 {
 	(void)state;
@@ -542,7 +295,7 @@ static void test_stream_limit(void **state)
 
 int main(void)
 {
-#define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, streams_set_up, streams_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_streams_interleaved),
 		TEST(test_many_streams),
@@ -554,24 +307,15 @@ int main(void)
 		TEST(test_nothing_of_a_request_behind_its_end),
 		TEST(test_early_answer),
 		TEST(test_trailers_and_other_requests),
-		TEST(test_grpc_is_seen_and_not_measured),
-		TEST(test_websocket_is_seen_and_not_measured),
 		TEST(test_streams_that_cannot_be),
 		TEST(test_gap_in_data),
 		TEST(test_gap_up_to_the_end),
 		TEST(test_gap_over_frames),
-		TEST(test_joined_in_the_middle),
 		TEST(test_closed_by_the_server),
 		TEST(test_closed_by_the_client),
 		TEST(test_server_died),
 		TEST(test_connection_failed),
-		TEST(test_server_speaks_first),
-		TEST(test_upgrade),
-		TEST(test_upgrade_ignored),
-		TEST(test_upgrade_of_a_pipeline),
-		TEST(test_not_the_preface),
-		TEST(test_part_of_the_preface),
 		TEST(test_stream_limit),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/by_stream", tests, NULL, NULL);
 }

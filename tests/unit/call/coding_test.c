@@ -1,5 +1,5 @@
 /* Compressed requests and responses: the calls are those of the plain text. */
-#include "tests/unit/call/book.h"
+#include "tests/unit/call/booked.h"
 
 #include <brotli/encode.h>
 #include <zlib.h>
@@ -16,34 +16,10 @@
 	"{\"choices\":[{\"message\":{\"content\":\"word\"},\"finish_reason\":\"stop\"}],"          \
 	"\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}"
 
-static struct book book;
-static struct call_sink sink;
-static struct server *server;
-static struct session *session;
-static unsigned now_ms;
-
-static int set_up(void **state)
-{
-	(void)state;
-	sink = book_sink(&book);
-	server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
-	session = session_new(server);
-	now_ms = 0;
-	return server && session ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	session_free(session);
-	server_free(server);
-	return 0;
-}
-
 static void again(void)
 {
-	tear_down(NULL);
-	set_up(NULL);
+	booked_tear_down(NULL);
+	booked_set_up(NULL);
 }
 
 /* A body in parts, each of which is flushed. */
@@ -95,11 +71,6 @@ static void pack(struct body *b, const char *coding, const char *const *parts)
 	deflateEnd(&z);
 	BrotliEncoderDestroyInstance(br);
 	ZSTD_freeCCtx(zs);
-}
-
-static uint64_t now(void)
-{
-	return CASE_EPOCH + (uint64_t)now_ms * 1000000;
 }
 
 static void text(enum session_direction d, const char *s)
@@ -265,7 +236,7 @@ static void test_gaps(void **state)
 
 int main(void)
 {
-#define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, booked_set_up, booked_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_streams),
 		TEST(test_documents),
@@ -273,5 +244,5 @@ int main(void)
 		TEST(test_damage_behind_the_first_event),
 		TEST(test_gaps),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/coding", tests, NULL, NULL);
 }

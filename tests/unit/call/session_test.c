@@ -1,33 +1,10 @@
 /* What cannot be said by a case: limits, memory, words. The rest is in tests/cases/call. */
-#include "tests/unit/call/book.h"
+#include "tests/unit/call/booked.h"
 
 #include "agent/call/outcome.h"
 
 /* Of the address sanitizer's runtime; gcc's package has no header for it. */
 size_t __sanitizer_get_current_allocated_bytes(void);
-
-static struct book book;
-static struct call_sink sink;
-static struct server *server;
-static struct session *session;
-
-static int set_up(void **state)
-{
-	(void)state;
-	sink = book_sink(&book);
-	server = server_new("vllm", span_of(NULL, 0), NULL, &sink);
-	session = session_new(server);
-	return server && session ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	session_free(session);
-	server_free(server);
-	assert_int_equal(book.started, book.count);
-	return 0;
-}
 
 static void in(const char *text)
 {
@@ -258,7 +235,7 @@ static void test_names_of_everything(void **state)
 	assert_string_equal(call_token_source_name(CALL_TOKENS_EVENTS), "events");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, booked_set_up, booked_tear_down)
 
 int main(void)
 {
