@@ -192,5 +192,5 @@ int main(void)
 		cmocka_unit_test(test_a_long_chunk),
 		cmocka_unit_test(test_what_is_no_frame),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("body/frames", tests, NULL, NULL);
 }

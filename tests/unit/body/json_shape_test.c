@@ -280,5 +280,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_no_shape, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_near_matches, set_up, tear_down),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("body/json_shape", tests, NULL, NULL);
 }

@@ -176,5 +176,5 @@ int main(void)
 		cmocka_unit_test(test_content_types),
 		cmocka_unit_test(test_random_content),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("body/multipart", tests, NULL, NULL);
 }

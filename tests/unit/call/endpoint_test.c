@@ -249,5 +249,5 @@ int main(void)
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_path_without_query),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/endpoint", tests, NULL, NULL);
 }

@@ -224,5 +224,5 @@ int main(void)
 		cmocka_unit_test(test_requests_at_once),
 		cmocka_unit_test(test_anything_lost_of_requests_at_once),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/losses", tests, NULL, NULL);
 }

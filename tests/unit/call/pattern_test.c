@@ -66,5 +66,5 @@ int main(void)
 		cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_plain),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/pattern", tests, NULL, NULL);
 }

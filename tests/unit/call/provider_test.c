@@ -144,5 +144,5 @@ int main(void)
 		cmocka_unit_test(test_response_fields),	      cmocka_unit_test(test_fingerprints),
 		cmocka_unit_test(test_who_ignores_the_model),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/provider", tests, NULL, NULL);
 }

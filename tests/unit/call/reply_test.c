@@ -253,5 +253,5 @@ int main(void)
 		TEST(test_broken_documents),
 		TEST(test_names_are_cut),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/reply", tests, NULL, NULL);
 }

@@ -160,5 +160,5 @@ int main(void)
 		cmocka_unit_test(test_model_labels),
 		cmocka_unit_test(test_labels_are_cut),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/server", tests, NULL, NULL);
 }

@@ -81,5 +81,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("call/words", tests, NULL, NULL);
 }

@@ -332,5 +332,5 @@ int main(void)
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_windows),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http/coding", tests, NULL, NULL);
 }

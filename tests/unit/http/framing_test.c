@@ -213,5 +213,5 @@ int main(void)
 		cmocka_unit_test(test_codings_that_do_not_end_in_chunked),
 		cmocka_unit_test(test_no_nul_in_a_head),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http/framing", tests, NULL, NULL);
 }

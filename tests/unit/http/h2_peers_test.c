@@ -283,5 +283,5 @@ static void test_peers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_peers)};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http/h2_peers", tests, NULL, NULL);
 }

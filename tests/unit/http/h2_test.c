@@ -353,5 +353,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_time_of_a_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gap, set_up, tear_down),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http/h2", tests, NULL, NULL);
 }

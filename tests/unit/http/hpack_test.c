@@ -137,5 +137,5 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_go),
 					   cmocka_unit_test(test_nghttp2_changing_its_table)};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http/hpack", tests, NULL, NULL);
 }

@@ -62,5 +62,5 @@ int main(void)
 		cmocka_unit_test(test_only_the_start_of_a_piece_is_looked_at),
 		cmocka_unit_test(test_what_turns_out_to_be_no_message_is_hunted_past),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("http/hunt", tests, NULL, NULL);
 }

@@ -188,7 +188,7 @@ int main(void)
 		cmocka_unit_test(test_loader_that_does_not_fit),
 	};
 	close(mkstemp(path));
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("tools/elf", tests, NULL, NULL);
 	unlink(path);
 	return failed;
 }

@@ -113,7 +113,7 @@ int main(void)
 		cmocka_unit_test(test_no_file_has_nothing),
 	};
 	close(mkstemp(path));
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("tools/ld_cache", tests, NULL, NULL);
 	unlink(path);
 	return failed;
 }
