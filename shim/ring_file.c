@@ -161,6 +161,25 @@ static bool kernel_counts(void)
 	return text_equal(name, WIRE_CLOCKSOURCE);
 }
 
+/* A pair of both: the counter between two looks at the clock, of a few attempts that with the least
+ * between them. One into which somebody came each time tells the agent nothing: it has a rate of its own. */
+#define PAIR_ATTEMPTS 8
+#define PAIR_WIDE_NS  5000u
+
+static void pair_clocks(struct wire_header *h)
+{
+	uint64_t least = PAIR_WIDE_NS;
+	for (int i = 0; i < PAIR_ATTEMPTS; i++) {
+		uint64_t before_ns = boot_now_ns(), counter = wire_counter();
+		uint64_t width_ns = boot_now_ns() - before_ns;
+		if (width_ns >= least)
+			continue;
+		least = width_ns;
+		h->made_mono_ns = before_ns + width_ns / 2;
+		h->made_counter = counter;
+	}
+}
+
 static void choose_clock(struct wire_header *h)
 {
 	h->made_mono_ns = boot_now_ns();
@@ -168,17 +187,7 @@ static void choose_clock(struct wire_header *h)
 	if (!kernel_counts())
 		return;
 	h->clock = WIRE_CLOCK_COUNTER;
-	/* A pair of both: of a few attempts the one with the least between the two. */
-	uint64_t least = UINT64_MAX;
-	for (int i = 0; i < 4; i++) {
-		uint64_t before = wire_counter(), mono_ns = boot_now_ns();
-		uint64_t width = wire_counter() - before;
-		if (width >= least)
-			continue;
-		least = width;
-		h->made_mono_ns = mono_ns;
-		h->made_counter = before + width / 2;
-	}
+	pair_clocks(h);
 }
 
 static void fill_header(struct wire_header *h, const struct wire_header *id)

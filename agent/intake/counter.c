@@ -20,9 +20,14 @@
 #include <unistd.h>
 
 #define START_NS      200000 /* between the first two readings: the rate to some 500 millionths */
+#define STARTS	      4u
 #define RATE_KNOWN_NS 100000u
-#define ATTEMPTS      4u
 #define ASK_AGAIN_NS  10000000000u
+
+/* Between the two looks at the clock of a reading that nobody came into: some 50 ns, and more where a
+ * processor is slow. The first of a few attempts that is as narrow is taken, else the narrowest. */
+#define NARROW_NS 500u
+#define ATTEMPTS  8u
 
 /* How far a span may be off what the rate says. The kernel steers its clock by 500 millionths usually
  * and by a tenth when told to (adjtimex(2), chrony's maxslewrate), the latter not for long. Plus what
@@ -30,7 +35,7 @@
 #define STEERED_BRIEFLY 0.15
 #define STEERED_LONG	0.001
 #define STEERED_NS	150e6
-#define READING_NS	100e3
+#define READING_NS	10e3
 
 static bool agrees(const struct counter_clock *c, struct counter_pair from, struct counter_pair to)
 {
@@ -65,49 +70,97 @@ static void drop_one(struct counter_clock *c, uint64_t now_ns)
 	c->piece = 0;
 }
 
-static void remember(struct counter_clock *c, struct counter_pair p)
+/* What is off at both ends together is half a hundredth of it at most, and less the longer it lasts. */
+static void tell_rate(struct counter_clock *c, struct counter_pair p)
 {
-	/* The newest is replaced while it is no further from the one before than neighbours are. */
+	uint64_t ns = p.mono_ns - c->base.mono_ns;
+	if (c->base_off_ns > NARROW_NS / 2 && c->base_off_ns > 2 * c->newest_off_ns) {
+		c->base = p;
+		c->base_off_ns = c->newest_off_ns;
+	} else if (ns >= RATE_KNOWN_NS && c->base_off_ns + c->newest_off_ns <= ns / 200) {
+		c->rate = (double)ns / (double)(p.counter - c->base.counter);
+	}
+}
+
+static void remember(struct counter_clock *c, struct counter_pair p, uint64_t off_ns)
+{
+	/* The newest is replaced while it is no further from the one before than neighbours are, and by one
+	 * that is much better. */
 	bool near = c->count > 1 && newest(c)->mono_ns - newest(c)[-1].mono_ns < COUNTER_SPACING_NS;
-	if (near)
+	if (c->count && (near || c->newest_off_ns > 2 * off_ns))
 		c->count--;
 	if (c->count == COUNTER_PAIRS)
 		drop_one(c, p.mono_ns);
 	c->at[c->count++] = p;
-	uint64_t ns = p.mono_ns - c->at[0].mono_ns;
-	if (ns >= RATE_KNOWN_NS)
-		c->rate = (double)ns / (double)(p.counter - c->at[0].counter);
+	c->newest_off_ns = off_ns;
+	tell_rate(c, p);
 }
 
-static void begin_anew(struct counter_clock *c, struct counter_pair p)
+static void begin_anew(struct counter_clock *c, struct counter_pair p, uint64_t off_ns)
 {
 	c->broken = true;
+	c->era++;
 	c->count = 0;
 	c->piece = 0;
-	c->latest = (struct counter_pair){0, 0};
-	remember(c, p);
+	c->base_off_ns = UINT64_MAX;
+	remember(c, p, off_ns);
+}
+
+static uint64_t width(struct counter_reading r)
+{
+	return r.after_ns - r.before_ns;
+}
+
+static struct counter_reading read_narrow(const struct counter_clock *c)
+{
+	struct counter_reading best = c->read(c->user);
+	for (unsigned i = 1; i < ATTEMPTS && width(best) > NARROW_NS; i++) {
+		struct counter_reading r = c->read(c->user);
+		if (width(r) < width(best))
+			best = r;
+	}
+	return best;
+}
+
+/* The moment of the counter: in the middle of the two looks at the clock; or, where they lie far apart, as
+ * near as between them can be to what the last reading and the rate say. */
+static struct counter_pair place(struct counter_clock *c, struct counter_reading r)
+{
+	uint64_t ns = r.before_ns + width(r) / 2;
+	if (width(r) > NARROW_NS && c->count && c->rate > 0 && r.counter > newest(c)->counter) {
+		double since = (double)(r.counter - newest(c)->counter) * c->rate;
+		double least = (double)r.before_ns - (double)newest(c)->mono_ns;
+		double most = least + (double)width(r);
+		since = since < least ? least : since > most ? most : since;
+		ns = since > 0 ? newest(c)->mono_ns + (uint64_t)since : r.before_ns;
+	}
+	return (struct counter_pair){r.counter, ns};
 }
 
 void counter_read_again(struct counter_clock *c)
 {
-	struct counter_pair p = c->read(c->user), last = *newest(c);
+	struct counter_reading r = read_narrow(c);
+	struct counter_pair p = place(c, r), last = *newest(c);
 	if (p.counter == last.counter)
 		return;
 	if (p.counter < last.counter || p.mono_ns < last.mono_ns) {
-		begin_anew(c, p);
+		begin_anew(c, p, width(r) / 2);
 		return;
 	}
 	if (c->rate > 0 && !agrees(c, last, p))
 		c->broken = true;
-	remember(c, p);
+	remember(c, p, width(r) / 2);
 }
 
 void counter_start(struct counter_clock *c, counter_read *read, void *user)
 {
-	*c = (struct counter_clock){.read = read, .user = user};
-	remember(c, read(user));
-	nanosleep(&(struct timespec){.tv_nsec = START_NS}, NULL);
-	counter_read_again(c);
+	*c = (struct counter_clock){.read = read, .user = user, .base_off_ns = UINT64_MAX};
+	struct counter_reading r = read_narrow(c);
+	remember(c, place(c, r), width(r) / 2);
+	for (unsigned i = 0; i < STARTS && c->rate == 0; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = START_NS}, NULL);
+		counter_read_again(c);
+	}
 }
 
 /* ---- conversion --------------------------------------------------------------------------------- */
@@ -149,57 +202,64 @@ static uint64_t before_history(const struct counter_clock *c, uint64_t counter,
 	if (made->counter && made->counter <= counter && made->mono_ns <= first.mono_ns &&
 	    agrees(c, *made, first))
 		return between(*made, first, counter);
-	double ago = (double)(first.counter - counter) * c->rate;
-	return ago < (double)first.mono_ns ? first.mono_ns - (uint64_t)ago : 0;
+	double ago = (double)(c->base.counter - counter) * c->rate;
+	uint64_t ns = ago < (double)c->base.mono_ns ? c->base.mono_ns - (uint64_t)ago : 0;
+	return ns < first.mono_ns ? ns : first.mono_ns;
 }
 
 /* The newest reading may be replaced after a counter was placed by it, and the line through the next
  * one lies a little lower: time would run back. */
-static uint64_t in_order(struct counter_clock *c, uint64_t counter, uint64_t mono_ns)
+static uint64_t in_order(const struct counter_clock *c, struct counter_latest *l, uint64_t counter,
+			 uint64_t mono_ns)
 {
-	struct counter_pair *l = &c->latest;
-	if (counter < l->counter)
-		return mono_ns < l->mono_ns ? mono_ns : l->mono_ns;
-	if (mono_ns < l->mono_ns)
-		mono_ns = l->mono_ns;
-	*l = (struct counter_pair){counter, mono_ns};
+	if (l->era != c->era)
+		*l = (struct counter_latest){.era = c->era};
+	if (counter < l->at.counter)
+		return mono_ns < l->at.mono_ns ? mono_ns : l->at.mono_ns;
+	if (mono_ns < l->at.mono_ns)
+		mono_ns = l->at.mono_ns;
+	l->at = (struct counter_pair){counter, mono_ns};
 	return mono_ns;
 }
 
-uint64_t counter_to_mono(struct counter_clock *c, uint64_t counter, const struct counter_pair *made)
+static uint64_t on_its_line(struct counter_clock *c, uint64_t counter,
+			    const struct counter_pair *made)
 {
-	if (counter > newest(c)->counter)
-		counter_read_again(c);
-	if (counter > newest(c)->counter)
-		counter = newest(c)->counter; /* of the future: no record of this machine */
 	if (counter < c->at[0].counter)
 		return before_history(c, counter, made);
 	if (c->count == 1)
 		return c->at[0].mono_ns;
 	c->piece = piece_of(c, counter);
-	return in_order(c, counter, between(c->at[c->piece], c->at[c->piece + 1], counter));
+	return between(c->at[c->piece], c->at[c->piece + 1], counter);
+}
+
+uint64_t counter_to_mono(struct counter_clock *c, uint64_t counter, const struct counter_pair *made,
+			 struct counter_latest *latest)
+{
+	if (counter > newest(c)->counter)
+		counter_read_again(c);
+	if (counter > newest(c)->counter)
+		counter = newest(c)->counter; /* of the future: no record of this machine */
+	return in_order(c, latest, counter, on_its_line(c, counter, made));
 }
 
 /* ---- the machine's ------------------------------------------------------------------------------ */
 
-/* The clock between two looks at the counter; the attempt with the least between them. */
-static struct counter_pair read_both(void *user)
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct counter_reading read_both(void *user)
 {
 	(void)user;
-	struct counter_pair best = {0};
-	uint64_t least = UINT64_MAX;
-	for (unsigned i = 0; i < ATTEMPTS; i++) {
-		struct timespec t;
-		uint64_t before = wire_counter();
-		clock_gettime(CLOCK_MONOTONIC, &t);
-		uint64_t width = wire_counter() - before;
-		if (width >= least)
-			continue;
-		least = width;
-		best.counter = before + width / 2;
-		best.mono_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-	}
-	return best;
+	struct counter_reading r;
+	r.before_ns = clock_ns();
+	r.counter = wire_counter();
+	r.after_ns = clock_ns();
+	return r;
 }
 
 struct counter_clock *counter_machine(void)

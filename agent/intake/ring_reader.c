@@ -45,6 +45,7 @@ struct lane_state {
 	uint64_t stuck_seen_ns;
 	uint64_t stuck_activity;
 	uint64_t skipped;
+	struct counter_latest latest; /* of its records: their times do not run back */
 	bool broken;
 };
 
@@ -322,11 +323,12 @@ static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, u
 	return true;
 }
 
-static uint64_t time_of(const struct ring_reader *r, uint64_t time)
+static uint64_t time_of(struct ring_reader *r, uint32_t n, uint64_t time)
 {
 	if (!(time & WIRE_TIME_COUNTER))
 		return time;
-	return counter_to_mono(counter_machine(), time & ~WIRE_TIME_COUNTER, &r->made);
+	return counter_to_mono(counter_machine(), time & ~WIRE_TIME_COUNTER, &r->made,
+			       &r->lane[n].latest);
 }
 
 /* Has the producer use the other clock from now on, where the counter is no good. */
@@ -342,8 +344,7 @@ static void judge_counter(struct ring_reader *r, uint64_t now_ns)
 }
 
 /* Copies the published record at `at` and checks the copy; false if it is none. */
-static bool copy_record(const struct ring_reader *r, uint32_t n, uint32_t length,
-			struct ring_record *rec)
+static bool copy_record(struct ring_reader *r, uint32_t n, uint32_t length, struct ring_record *rec)
 {
 	if (length < WIRE_RECORD_BYTES || length > sizeof(copy))
 		return false;
@@ -358,7 +359,7 @@ static bool copy_record(const struct ring_reader *r, uint32_t n, uint32_t length
 		.info = w->info,
 		.fd = w->fd,
 		.generation = w->generation,
-		.time_ns = time_of(r, w->time),
+		.time_ns = time_of(r, n, w->time),
 		.offset = w->offset,
 		.payload = span_of(copy + WIRE_RECORD_BYTES, payload - w->pad),
 	};

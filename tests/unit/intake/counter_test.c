@@ -20,14 +20,10 @@ struct world {
 	double mono_ns;
 	double steered; /* nanoseconds a nanosecond */
 	unsigned readings;
+	/* Of the next ones: what passes before the counter is read and behind it, before the clock is. */
+	uint64_t delay_before_ns, delay_behind_ns;
+	unsigned delayed; /* so many are; then they are as quick as usual */
 };
-
-static struct counter_pair world_read(void *user)
-{
-	struct world *w = user;
-	w->readings++;
-	return (struct counter_pair){w->counter, (uint64_t)w->mono_ns};
-}
 
 static void pass(struct world *w, uint64_t ns)
 {
@@ -35,12 +31,26 @@ static void pass(struct world *w, uint64_t ns)
 	w->mono_ns += (double)ns * w->steered;
 }
 
-/* As world_read, and the first two readings lie apart. */
-static struct counter_pair world_start(void *user)
+static struct counter_reading world_read(void *user)
 {
-	struct counter_pair p = world_read(user);
+	struct world *w = user;
+	bool slow = w->delayed > 0;
+	struct counter_reading r = {.before_ns = (uint64_t)w->mono_ns};
+	w->readings++;
+	w->delayed -= slow;
+	pass(w, slow ? w->delay_before_ns : 0);
+	r.counter = w->counter;
+	pass(w, slow ? w->delay_behind_ns : 0);
+	r.after_ns = (uint64_t)w->mono_ns;
+	return r;
+}
+
+/* As world_read, and the first two readings lie apart. */
+static struct counter_reading world_start(void *user)
+{
+	struct counter_reading r = world_read(user);
 	pass(user, 5 * MS);
-	return p;
+	return r;
 }
 
 static const struct counter_pair no_pair = {0, 0};
@@ -48,7 +58,13 @@ static const struct counter_pair no_pair = {0, 0};
 struct fixture {
 	struct counter_clock clock;
 	struct world world;
+	struct counter_latest latest;
 };
+
+static uint64_t placed(struct fixture *f, uint64_t counter, const struct counter_pair *made)
+{
+	return counter_to_mono(&f->clock, counter, made, &f->latest);
+}
 
 static int setup(void **state)
 {
@@ -80,7 +96,7 @@ static uint64_t turns(struct fixture *f, uint64_t every_ns, uint64_t for_ns)
 		uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
 		pass(&f->world, every_ns - every_ns / 2);
 		counter_read_again(&f->clock);
-		uint64_t off = distance(counter_to_mono(&f->clock, counter, &no_pair), mono_ns);
+		uint64_t off = distance(placed(f, counter, &no_pair), mono_ns);
 		worst = off > worst ? off : worst;
 	}
 	return worst;
@@ -120,7 +136,7 @@ static void test_time_does_not_run_back_and_is_never_to_come(void **state)
 		pass(&f->world, 1 + i % 3000);
 		uint64_t counter = f->world.counter;
 		pass(&f->world, i % 100);
-		uint64_t ns = counter_to_mono(&f->clock, counter, &no_pair);
+		uint64_t ns = placed(f, counter, &no_pair);
 		assert_true(ns >= last);
 		assert_true(ns <= (uint64_t)f->world.mono_ns);
 		last = ns;
@@ -137,12 +153,12 @@ static void test_a_reading_that_is_replaced_turns_nothing_back(void **state)
 	pass(&f->world, 4 * MS);
 	counter_read_again(&f->clock);
 	uint64_t counter = f->world.counter;
-	uint64_t first = counter_to_mono(&f->clock, counter, &no_pair);
+	uint64_t first = placed(f, counter, &no_pair);
 	f->world.steered = 0.92;
 	pass(&f->world, 5 * MS);
 	counter_read_again(&f->clock);
-	assert_true(counter_to_mono(&f->clock, counter + 1, &no_pair) >= first);
-	assert_true(counter_to_mono(&f->clock, counter - 1, &no_pair) <= first);
+	assert_true(placed(f, counter + 1, &no_pair) >= first);
+	assert_true(placed(f, counter - 1, &no_pair) <= first);
 }
 
 static void test_what_lies_behind_the_last_reading_is_read_for(void **state)
@@ -153,8 +169,8 @@ static void test_what_lies_behind_the_last_reading_is_read_for(void **state)
 	uint64_t want = (uint64_t)f->world.mono_ns, counter = f->world.counter;
 	pass(&f->world, MS);
 	unsigned readings = f->world.readings;
-	assert_true(distance(counter_to_mono(&f->clock, counter, &no_pair), want) < US);
-	assert_true(distance(counter_to_mono(&f->clock, counter + 1000, &no_pair), want) < US);
+	assert_true(distance(placed(f, counter, &no_pair), want) < US);
+	assert_true(distance(placed(f, counter + 1000, &no_pair), want) < US);
 	assert_int_equal(f->world.readings, readings + 1);
 }
 
@@ -167,7 +183,7 @@ static void test_a_record_of_long_ago_is_found_in_the_history(void **state)
 		f->world.steered = 1 + i * 1e-6;
 		turns(f, 20 * MS, SECOND);
 	}
-	assert_true(distance(counter_to_mono(&f->clock, counter, &no_pair), mono_ns) < 20 * US);
+	assert_true(distance(placed(f, counter, &no_pair), mono_ns) < 20 * US);
 }
 
 /* An agent that was started again finds a ring with records of an hour ago. */
@@ -180,9 +196,9 @@ static void test_what_is_older_than_the_agent_lies_behind_the_rings_own_pair(voi
 	made.counter = f->clock.at[0].counter - 77 * SECOND * 3;
 	made.mono_ns +=
 		30 * MS; /* it was steered meanwhile: the ring's pair knows, the rate does not */
-	uint64_t ns = counter_to_mono(&f->clock, made.counter + 30 * SECOND * 3, &made);
+	uint64_t ns = placed(f, made.counter + 30 * SECOND * 3, &made);
 	assert_true(distance(ns, made.mono_ns + 30 * SECOND) < 20 * MS);
-	assert_int_equal(counter_to_mono(&f->clock, made.counter, &made), made.mono_ns);
+	assert_int_equal(placed(f, made.counter, &made), made.mono_ns);
 }
 
 /* Suspended meanwhile, of another time namespace, or written by somebody: the rate is what is left. */
@@ -203,8 +219,8 @@ static void test_a_pair_that_cannot_be_is_not_believed(void **state)
 		{counter - 1, want + 5 * SECOND},
 	};
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
-		assert_true(distance(counter_to_mono(&f->clock, counter, &pairs[i]), want) < US);
-	assert_int_equal(counter_to_mono(&f->clock, 0, &no_pair), 0);
+		assert_true(distance(placed(f, counter, &pairs[i]), want) < US);
+	assert_int_equal(placed(f, 0, &no_pair), 0);
 }
 
 static void test_a_counter_of_the_future_is_now(void **state)
@@ -212,8 +228,8 @@ static void test_a_counter_of_the_future_is_now(void **state)
 	struct fixture *f = *state;
 	turns(f, 20 * MS, SECOND);
 	uint64_t now = (uint64_t)f->world.mono_ns;
-	assert_int_equal(counter_to_mono(&f->clock, UINT64_MAX >> 1, &no_pair), now);
-	assert_int_equal(counter_to_mono(&f->clock, UINT64_MAX, &no_pair), now);
+	assert_int_equal(placed(f, UINT64_MAX >> 1, &no_pair), now);
+	assert_int_equal(placed(f, UINT64_MAX, &no_pair), now);
 	/* And costs what comes next nothing. */
 	assert_true(turns(f, 20 * MS, SECOND) <= US);
 	assert_false(f->clock.broken);
@@ -229,7 +245,7 @@ static void test_a_clock_that_stood_still_is_noticed(void **state)
 	pass(&f->world, 20 * MS);
 	counter_read_again(&f->clock);
 	assert_true(f->clock.broken);
-	uint64_t ns = counter_to_mono(&f->clock, f->world.counter - 30 * SECOND * 3, &no_pair);
+	uint64_t ns = placed(f, f->world.counter - 30 * SECOND * 3, &no_pair);
 	assert_true(ns >= before && ns <= before + 20 * MS);
 }
 
@@ -243,7 +259,7 @@ static void test_a_counter_that_was_set_back_is_noticed(void **state)
 	counter_read_again(&f->clock);
 	assert_true(f->clock.broken);
 	uint64_t now = (uint64_t)f->world.mono_ns;
-	assert_int_equal(counter_to_mono(&f->clock, before, &no_pair), now);
+	assert_int_equal(placed(f, before, &no_pair), now);
 	assert_true(turns(f, 20 * MS, SECOND) <= US);
 }
 
@@ -262,11 +278,159 @@ static void test_a_clock_that_does_not_move_divides_by_nothing(void **state)
 	f->world.steered = 0;
 	f->world.counter = 5;
 	counter_start(&f->clock, world_read, &f->world);
-	assert_int_equal(counter_to_mono(&f->clock, 3, &no_pair), f->clock.at[0].mono_ns);
-	assert_int_equal(counter_to_mono(&f->clock, 9, &no_pair), f->clock.at[0].mono_ns);
+	assert_int_equal(placed(f, 3, &no_pair), f->clock.at[0].mono_ns);
+	assert_int_equal(placed(f, 9, &no_pair), f->clock.at[0].mono_ns);
 	pass(&f->world, SECOND);
 	counter_read_again(&f->clock);
-	assert_int_equal(counter_to_mono(&f->clock, 7, &no_pair), f->clock.at[0].mono_ns);
+	assert_int_equal(placed(f, 7, &no_pair), f->clock.at[0].mono_ns);
+}
+
+/* ---- readings into which somebody came ------------------------------------------------------------ */
+
+/* Before the counter is read, behind it, or both: what a preemption at the worst places makes of it. */
+struct delay {
+	uint64_t before_ns, behind_ns;
+};
+static const struct delay delays[] = {
+	{5 * MS, 0}, {0, 5 * MS}, {3 * MS, 40 * MS}, {SECOND, 0}, {0, SECOND},
+};
+#define DELAYS (sizeof(delays) / sizeof(*delays))
+
+static void delay(struct fixture *f, unsigned readings, const struct delay *d)
+{
+	f->world.delayed = readings;
+	f->world.delay_before_ns = d->before_ns;
+	f->world.delay_behind_ns = d->behind_ns;
+}
+
+static void test_one_attempt_in_peace_is_enough(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	for (unsigned i = 0; i < 500; i++) {
+		f->world.steered = 1 + (i % 2 ? 500e-6 : -500e-6);
+		delay(f, i % 8, &delays[i % DELAYS]);
+		assert_true(turns(f, 20 * MS, 20 * MS) <= US);
+	}
+	assert_false(f->clock.broken);
+}
+
+/* No attempt of a turn is in peace: the rate says where between the looks at the clock. */
+static void test_the_rate_places_a_slow_reading(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	for (unsigned i = 0; i < 500; i++) {
+		delay(f, 1000, &delays[i % 3]);
+		assert_true(turns(f, 20 * MS, 20 * MS) <= US);
+	}
+	f->world.delayed = 0;
+	assert_true(turns(f, 20 * MS, SECOND) <= US);
+	assert_false(f->clock.broken);
+}
+
+/* And never outside of them, whatever the rate says. */
+static void test_a_slow_reading_is_off_by_its_width_at_most(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < DELAYS; i++) {
+		f->world.delayed = 0;
+		turns(f, 20 * MS, SECOND);
+		f->world.steered = i % 2 ? 1.05 : 0.95;
+		delay(f, 1000, &delays[i]);
+		uint64_t width = (delays[i].before_ns + delays[i].behind_ns) * 106 / 100;
+		assert_true(turns(f, 20 * MS, 40 * SECOND) <= width);
+		f->world.steered = 1;
+	}
+}
+
+/* It starts in the middle of a storm: no rate is known, nothing is extrapolated from what is that far off,
+ * and when the storm is over, nothing is left of it. */
+static void test_a_start_without_peace(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t width = delays[i].before_ns + delays[i].behind_ns;
+		uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
+		delay(f, 1000, &delays[i]);
+		counter_start(&f->clock, world_read, &f->world);
+		f->latest = (struct counter_latest){0};
+		uint64_t since = (uint64_t)f->world.mono_ns - mono_ns;
+		assert_true(distance(placed(f, counter, &no_pair), mono_ns) <= since);
+		assert_true(turns(f, 20 * MS, 100 * MS) <= width);
+		f->world.delayed = 0;
+		turns(f, 20 * MS, 40 * MS);
+		assert_true(turns(f, 20 * MS, SECOND) <= US);
+		assert_false(f->clock.broken);
+		/* What is older than the history is placed by a rate that is a good one. */
+		assert_true(f->clock.rate > 0.998 / 3 && f->clock.rate < 1.002 / 3);
+	}
+}
+
+/* One that has no peace is forgotten when there is a good one. */
+static void test_a_first_reading_without_peace(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < DELAYS; i++) {
+		struct world *w = &f->world;
+		uint64_t counter = w->counter, mono_ns = (uint64_t)w->mono_ns;
+		delay(f, 8, &delays[i]);
+		counter_start(&f->clock, world_start, w);
+		f->clock.read = world_read;
+		f->latest = (struct counter_latest){0};
+		turns(f, 20 * MS, 100 * MS);
+		f->latest = (struct counter_latest){0};
+		for (uint64_t ns = 0; ns < 100 * MS; ns += MS)
+			assert_true(distance(placed(f, counter + ns * 3, &no_pair), mono_ns + ns) <=
+				    US);
+	}
+}
+
+/* Where no reading is ever narrow, the clock is followed all the same. */
+static void test_a_machine_without_peace(void **state)
+{
+	struct fixture *f = *state;
+	const struct delay slow = {2 * US, 2 * US};
+	delay(f, UINT32_MAX, &slow);
+	for (unsigned hour = 0; hour < 2; hour++) {
+		f->world.steered = 1 + (hour % 2 ? 100e-6 : -100e-6);
+		assert_true(turns(f, 20 * MS, HOUR) <= 10 * US);
+	}
+	assert_false(f->clock.broken);
+}
+
+/* An agent that was stopped: a quarter of the time, of what the rate changed by. */
+static void test_an_agent_that_was_stopped(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	f->world.steered = 1 + 250e-6;
+	pass(&f->world, 10 * SECOND);
+	uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
+	f->world.steered = 1 - 250e-6;
+	pass(&f->world, 10 * SECOND);
+	counter_read_again(&f->clock);
+	assert_true(distance(placed(f, counter, &no_pair), mono_ns) <= 20 * SECOND / 4 / 2000 + US);
+	assert_false(f->clock.broken);
+}
+
+/* The records of a lane, while those of another were read up to a later time. */
+static void test_each_sequence_is_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct counter_latest other = {0};
+	turns(f, 20 * MS, SECOND);
+	f->world.steered = 1.08;
+	pass(&f->world, 3 * MS);
+	uint64_t counter = f->world.counter;
+	pass(&f->world, MS);
+	counter_read_again(&f->clock);
+	placed(f, f->world.counter, &no_pair);
+	uint64_t first = counter_to_mono(&f->clock, counter, &no_pair, &other);
+	f->world.steered = 0.92;
+	pass(&f->world, 5 * MS);
+	counter_read_again(&f->clock);
+	assert_true(counter_to_mono(&f->clock, counter + 1, &no_pair, &other) >= first);
 }
 
 static uint64_t now_ns(void)
@@ -283,6 +447,7 @@ static void test_this_machines_counter_is_its_clock(void **state)
 	(void)state;
 	uint64_t before[1000], counter[1000], after[1000];
 	struct counter_clock *c = counter_machine();
+	struct counter_latest latest = {0};
 	if (!counter_is_kernels(0)) {
 		print_message("this kernel keeps time by another clock\n");
 		skip();
@@ -294,7 +459,7 @@ static void test_this_machines_counter_is_its_clock(void **state)
 			after[i] = now_ns();
 		}
 		for (unsigned i = 0; i < 1000; i++) {
-			uint64_t ns = counter_to_mono(c, counter[i], &no_pair);
+			uint64_t ns = counter_to_mono(c, counter[i], &no_pair, &latest);
 			assert_true(ns + 10 * US >= before[i] && ns <= after[i] + 10 * US);
 		}
 		nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
@@ -321,6 +486,14 @@ int main(void)
 		TEST(test_a_counter_that_was_set_back_is_noticed),
 		TEST(test_a_counter_at_another_rate_is_noticed),
 		TEST(test_a_clock_that_does_not_move_divides_by_nothing),
+		TEST(test_one_attempt_in_peace_is_enough),
+		TEST(test_the_rate_places_a_slow_reading),
+		TEST(test_a_slow_reading_is_off_by_its_width_at_most),
+		TEST(test_a_start_without_peace),
+		TEST(test_a_first_reading_without_peace),
+		TEST(test_a_machine_without_peace),
+		TEST(test_an_agent_that_was_stopped),
+		TEST(test_each_sequence_is_in_order),
 		cmocka_unit_test(test_this_machines_counter_is_its_clock),
 	};
 	return cmocka_run_group_tests_name("intake/counter", tests, NULL, NULL);
