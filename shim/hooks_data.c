@@ -3,6 +3,7 @@
  */
 #include "shim/handover.h"
 #include "shim/hook.h"
+#include "shim/vector.h"
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
@@ -51,7 +52,7 @@ HOOK_WATCHED(ssize_t, __recvfrom_chk,
 		mark, buf, n, shim_real.__recvfrom_chk(fd, buf, n, room, flags, addr, len), flags);
 }
 
-/* Whether a vector has room for a byte: a read of 0 bytes that returns 0 is no end of the stream. */
+/* Whether a list has room for a byte: a read of 0 bytes that returns 0 is no end of the stream. */
 static bool any_room(const struct iovec *iov, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -61,31 +62,58 @@ static bool any_room(const struct iovec *iov, size_t count)
 	return false;
 }
 
+static void read_into_list(struct stream_mark mark, const struct iovec *iov, size_t count,
+			   ssize_t moved, int flags)
+{
+	stream_after_read(mark, iov, moved, moved == 0 && any_room(iov, count), flags);
+}
+
+/* The list was written over (vector.h). */
+static void read_into_itself(struct stream_mark mark, ssize_t moved, int flags)
+{
+	if (!(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)))
+		stream_read_unseen(mark, moved);
+}
+
 HOOK_WATCHED(ssize_t, readv, (int fd, const struct iovec *iov, int count), (fd, iov, count))
 {
 	struct stream_mark mark = stream_before_read(fd);
+	bool stays = vector_stays(iov, count);
 	ssize_t moved = shim_real.readv(fd, iov, count);
-	stream_after_read(mark, iov, moved, moved == 0 && any_room(iov, (size_t)count), 0);
+	if (stays)
+		read_into_list(mark, iov, (size_t)count, moved, 0);
+	else
+		read_into_itself(mark, moved, 0);
 	return moved;
 }
 
-/* Descriptors come and go over sockets of any kind: so these four are not for watched ones alone. The mark
- * of another one says that there is nothing to record. */
+static __attribute__((noinline)) ssize_t watched_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct stream_mark mark = stream_before_read(fd);
+	bool stays = vector_of_message_stays(msg);
+	ssize_t moved = shim_real.recvmsg(fd, msg, flags);
+	if (moved < 0) { /* msg may be no address at all */
+		stream_after_read(mark, NULL, moved, false, flags);
+	} else if (stays) {
+		read_into_list(mark, msg->msg_iov, vector_count(msg), moved, flags);
+		handover_received(msg);
+	} else {
+		read_into_itself(mark, moved, flags);
+	}
+	return moved;
+}
+
+/* Descriptors come and go over sockets of any kind: so these four are not for watched ones alone. Of
+ * another one there is nothing else to record. */
 HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
 {
 	if (!boot_enabled)
 		return shim_real.recvmsg(fd, msg, flags);
-	struct stream_mark mark = {0};
 	if (conn_watched(fd))
-		mark = stream_before_read(fd);
+		return watched_recvmsg(fd, msg, flags);
 	ssize_t moved = shim_real.recvmsg(fd, msg, flags);
-	if (moved < 0) { /* msg may be no address at all */
-		stream_after_read(mark, NULL, moved, false, flags);
-		return moved;
-	}
-	stream_after_read(mark, msg->msg_iov, moved,
-			  moved == 0 && any_room(msg->msg_iov, msg->msg_iovlen), flags);
-	handover_received(msg);
+	if (moved >= 0)
+		handover_received(msg);
 	return moved;
 }
 
@@ -137,24 +165,34 @@ HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags))
 
 /* ---- several messages, and bytes that the kernel moves by itself ---------------------------------- */
 
+static __attribute__((noinline)) int watched_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count,
+						      int flags, struct timespec *wait)
+{
+	struct stream_mark mark = stream_before_read(fd);
+	bool stays = vector_of_messages_stays(msgs, count);
+	int messages = shim_real.recvmmsg(fd, msgs, count, flags, wait);
+	if (messages < 0)
+		stream_after_read(mark, NULL, messages, false, flags);
+	else if (messages > 0 && !stays) /* nor does anybody know how many bytes */
+		stream_hidden(fd);
+	for (int i = 0; stays && i < messages; i++) {
+		const struct msghdr *m = &msgs[i].msg_hdr;
+		read_into_list(mark, m->msg_iov, vector_count(m), (ssize_t)msgs[i].msg_len, flags);
+		handover_received(m);
+	}
+	return messages;
+}
+
 HOOK(int, recvmmsg,
      (int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *wait))
 {
 	if (!boot_enabled)
 		return shim_real.recvmmsg(fd, msgs, count, flags, wait);
-	struct stream_mark mark = {0};
 	if (conn_watched(fd))
-		mark = stream_before_read(fd);
+		return watched_recvmmsg(fd, msgs, count, flags, wait);
 	int messages = shim_real.recvmmsg(fd, msgs, count, flags, wait);
-	if (messages < 0)
-		stream_after_read(mark, NULL, messages, false, flags);
-	for (int i = 0; i < messages; i++) {
-		const struct msghdr *m = &msgs[i].msg_hdr;
-		stream_after_read(mark, m->msg_iov, (ssize_t)msgs[i].msg_len,
-				  msgs[i].msg_len == 0 && any_room(m->msg_iov, m->msg_iovlen),
-				  flags);
-		handover_received(m);
-	}
+	for (int i = 0; i < messages; i++)
+		handover_received(&msgs[i].msg_hdr);
 	return messages;
 }
 

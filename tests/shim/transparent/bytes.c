@@ -154,6 +154,35 @@ static void rows_of_checked_reading(enum kind kind)
 }
 #endif
 
+/* A list that lies where its first buffer is: a read puts bytes over it that are no list. */
+static struct iovec *list_in_itself(int count)
+{
+	struct iovec *list = (struct iovec *)aside;
+	list[0] = (struct iovec){aside, sizeof(aside)};
+	for (int i = 1; i < count; i++)
+		list[i] = (struct iovec){room + i, 1};
+	return list;
+}
+
+/* Byte by byte over the last of its entries only. */
+static struct iovec *list_in_its_last(int count)
+{
+	struct iovec *list = (struct iovec *)aside;
+	for (int i = 0; i + 1 < count; i++)
+		list[i] = (struct iovec){room + i, 1};
+	list[count - 1] = (struct iovec){&list[count - 1], sizeof(aside) / 2};
+	return list;
+}
+
+static void rows_of_lists_in_themselves(enum kind kind)
+{
+	R(readv(fd, list_in_itself(1), 1));
+	R(readv(fd, list_in_itself(2), 2));
+	R(readv(fd, list_in_itself(100), 100));
+	R(readv(fd, list_in_its_last(1), 1));
+	R(readv(fd, list_in_its_last(3), 3));
+}
+
 #define READ(p, n)	read(fd, p, n)
 #define RECV(p, n)	recv(fd, p, n, 0)
 #define RECVFROM(p, n)	recvfrom(fd, p, n, 0, NULL, NULL)
@@ -166,6 +195,7 @@ void rows_of_reading(enum kind kind)
 	R_READ_BUFFERS(RECV);
 	R_READ_BUFFERS(RECVFROM);
 	R_VECTORS(READV);
+	rows_of_lists_in_themselves(kind);
 	R_PEERS(PEER);
 	rows_of_read_flags(kind);
 	rows_of_checked_reading(kind);

@@ -60,6 +60,57 @@ static long shown(long result, const struct msghdr *m)
 	return result;
 }
 
+/* Messages whose parts lie where their bytes go. */
+static struct msghdr *header_in_its_buffer(void)
+{
+	static struct iovec whole[1] = {{aside, sizeof(aside)}};
+	struct msghdr *m = (struct msghdr *)aside;
+	*m = (struct msghdr){.msg_iov = whole, .msg_iovlen = 1};
+	return m;
+}
+
+static struct msghdr *list_in_its_buffer(size_t count)
+{
+	struct iovec *list = (struct iovec *)aside;
+	for (size_t i = 0; i < count; i++)
+		list[i] = (struct iovec){aside + 64 * i, 64};
+	return message(list, count);
+}
+
+static struct mmsghdr *headers_in_a_buffer(void)
+{
+	static struct iovec first[1] = {{aside, 2}}, all[1] = {{aside, sizeof(aside)}};
+	struct mmsghdr *list = (struct mmsghdr *)aside;
+	memset(list, 0, 2 * sizeof(*list));
+	list[0].msg_hdr = (struct msghdr){.msg_iov = first, .msg_iovlen = 1};
+	list[1].msg_hdr = (struct msghdr){.msg_iov = all, .msg_iovlen = 1};
+	return list;
+}
+
+static struct mmsghdr *list_in_anothers_buffer(void)
+{
+	static struct mmsghdr two[2];
+	static struct iovec over[1];
+	struct iovec *list = (struct iovec *)aside;
+	memset(two, 0, sizeof(two));
+	list[0] = (struct iovec){room, 3};
+	over[0] = (struct iovec){aside, sizeof(aside)};
+	two[0].msg_hdr = (struct msghdr){.msg_iov = list, .msg_iovlen = 1};
+	two[1].msg_hdr = (struct msghdr){.msg_iov = over, .msg_iovlen = 1};
+	return two;
+}
+
+static void rows_of_messages_in_themselves(enum kind kind)
+{
+	R(recvmsg(fd, header_in_its_buffer(), 0));
+	R(recvmsg(fd, list_in_its_buffer(1), 0));
+	R(recvmsg(fd, list_in_its_buffer(3), 0));
+	R(recvmsg(fd, list_in_its_buffer(1), MSG_PEEK));
+	R(recvmmsg(fd, headers_in_a_buffer(), 1, 0, NULL));
+	R_NATIVE(recvmmsg(fd, headers_in_a_buffer(), 2, 0, NULL));
+	R(recvmmsg(fd, list_in_anothers_buffer(), 2, 0, NULL));
+}
+
 #define RECVMSG(m, flags) (e.peer2 = -1, shown(recvmsg(fd, last = (m), flags), last))
 
 static void rows_of_recvmsg(enum kind kind)
@@ -185,6 +236,7 @@ void rows_of_messages(enum kind kind)
 	rows_of_recvmsg(kind);
 	rows_of_sendmsg(kind);
 	rows_of_several(kind);
+	rows_of_messages_in_themselves(kind);
 }
 
 /* ---- by the kernel alone ------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 char room[65536];
 char *unmapped, *read_only;
 struct iovec many[1030];
+char aside[4096] __attribute__((aligned(64)));
 int a_file, a_pipe[2];
 
 sigjmp_buf row_fault;

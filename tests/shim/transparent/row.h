@@ -61,6 +61,7 @@ extern char room[65536]; /* for what is read; '.' before each call */
 extern char *unmapped;	 /* faults; 4096 bytes that can be read and written stand before it */
 extern char *read_only;	 /* 4096 bytes */
 extern struct iovec many[1030]; /* each one byte of room */
+extern char aside[4096];	/* not looked at afterwards */
 extern int a_file;    /* open for reading and writing, "0123456789abcdef", rewound each row */
 extern int a_pipe[2]; /* holds "piped" when a row begins */
 
