@@ -110,6 +110,16 @@ $(BUILD)/oracles/body/%: tests/oracles/body/%.c $(call libs_of,obj,body base)
 	$(SAY) LINK $@
 	$(oracle_program)
 
+# Node takes most of their time: a sanitizer costs nothing.
+BESIDE_NODE := $(foreach p,sse json_parse,$(BUILD)/oracles/body/$(p)_oracle)
+$(BUILD)/oracles/node/made-of: tests/oracles/node.sh $(wildcard tests/oracles/node/*.json)
+	$(Q)$(CHECK_ENV) sh $<
+$(BESIDE_NODE): $(BUILD)/oracles/%: tests/oracles/%.c $(call libs_of,san,body base) $(BUILD)/oracles/node/made-of
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(san_CC) $(OURS) $(WARN) $(san_CFLAGS) $(DEP_CFLAGS) -DORACLES_AT='"$(abspath tests/oracles)"' \
+	  -DNODE_PACKAGES='"$(abspath $(BUILD)/oracles/node)"' -o $@ $(filter %.c %.a,$^) $(DEP_LIBS)
+
 .PHONY: oracles
 oracles: $(ORACLES)
 	$(Q)$(CHECK_ENV) SECONDS_EACH=$(SECONDS) sh tests/check.sh $(BUILD) oracles

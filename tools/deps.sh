@@ -55,11 +55,12 @@ libc6-dev-arm64-cross f:aarch64_libc
 qemu-user c:qemu-aarch64
 libjemalloc2 f:jemalloc
 libtcmalloc-minimal4 f:tcmalloc
+nodejs c:node
+npm c:npm
 "
 servers="$check
 haproxy c:haproxy
 lighttpd c:lighttpd
-nodejs c:node
 openjdk-17-jdk-headless c:javac
 golang-go c:go
 cargo-web f:new_cargo
