@@ -116,10 +116,19 @@ static const struct row rows[] = {
 	ROW("/inference/batch-completion", COMPLETION, ASKED),
 
 	/* watsonx, of the project's or a deployment's model; /text/embeddings and /text/rerank are above */
-	ROW("/text/chat", CHAT_COMPLETION, ASKED),
-	ROW("/text/chat_stream", CHAT_COMPLETION, ALWAYS),
-	ROW("/text/generation", COMPLETION, ASKED),
-	ROW("/text/generation_stream", COMPLETION, ALWAYS),
+	ROW("/ml/*/text/chat", CHAT_COMPLETION, ASKED),
+	ROW("/ml/*/text/chat_stream", CHAT_COMPLETION, ALWAYS),
+	ROW("/ml/*/text/generation", COMPLETION, ASKED),
+	ROW("/ml/*/text/generation_stream", COMPLETION, ALWAYS),
+	ROW("/ml/*/deployments/*/text/chat", CHAT_COMPLETION, ASKED),
+	ROW("/ml/*/deployments/*/text/chat_stream", CHAT_COMPLETION, ALWAYS),
+	ROW("/ml/*/deployments/*/text/generation", COMPLETION, ASKED),
+	ROW("/ml/*/deployments/*/text/generation_stream", COMPLETION, ALWAYS),
+	ROW("/ml/*/generation/text", COMPLETION, ASKED), /* before 2024-03 */
+	ROW("/ml/*/generation/text_stream", COMPLETION, ALWAYS),
+
+	/* Aleph Alpha's inference server */
+	ROW_IF(WITH_PROMPT, "^/complete", COMPLETION, ASKED),
 
 	/* Cohere, v1 and v2; vLLM /cohere/v2/chat */
 	ROW("/v1/chat", CHAT_COMPLETION, ASKED), ROW("/v2/chat", CHAT_COMPLETION, ASKED),

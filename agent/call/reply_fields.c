@@ -196,6 +196,12 @@ static const struct json_want wants[] = {
 	{"results[].input_token_count", COUNT(ENGINE_INPUT)},
 	{"results[].stop_reason", WANT_STOP_TYPE},
 
+	/* Aleph Alpha: /complete */
+	{"completions[].completion", WANT_TEXT},
+	{"completions[].finish_reason", WANT_FINISH},
+	{"num_tokens_prompt_total", COUNT(ENGINE_INPUT)},
+	{"num_tokens_generated", COUNT(ENGINE_OUTPUT)},
+
 	/* Bedrock: converse and converse-stream */
 	{"delta.toolUse.input", WANT_DELTA},
 	{"delta.reasoningContent.text", WANT_DELTA},

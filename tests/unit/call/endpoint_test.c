@@ -69,6 +69,7 @@ static const struct {
 	PATH("/v1/complete", COMPLETION),
 	PATH("/ml/v1/text/chat?version=1", CHAT_COMPLETION),
 	PATH("/ml/v1/deployments/d/text/generation", COMPLETION),
+	PATH("/ml/v1-beta/generation/text", COMPLETION),
 	PATH("/v1/messages", MESSAGE),
 	PATH("/anthropic/v1/messages?beta=true", MESSAGE),
 	PATH("/v1/embeddings", EMBEDDING),
