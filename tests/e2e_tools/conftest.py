@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -64,3 +65,29 @@ class Installation:
 @pytest.fixture
 def installed(tmp_path):
     return Installation(tmp_path)
+
+
+@pytest.fixture
+def public():
+    """An installation that other users can reach: pytest's own folders are closed to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Installation(pathlib.Path(folder))
+
+
+@pytest.fixture
+def running(installed):
+    """Starts a process that says "ready", and ends it after the test."""
+    started = []
+
+    def start(*command, **environment):
+        process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True,
+                                   env=installed.environment(**environment))
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process.pid
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
