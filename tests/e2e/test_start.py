@@ -1,5 +1,6 @@
 """What a watched server is when it has started: what it is without us, but for a mapping."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import harness
 import pytest
+from otlp_receiver import OtlpReceiver
+from processes import process_server
 
 # Prints what a process can find out about itself, when it listens and when it has accepted.
 PROGRAM = """
@@ -114,3 +117,25 @@ def test_nothing_of_ours_becomes_standard_output(tmp_path: Path, watched: dict[s
     assert min(used) > 2
     written = [int(m[1]) for line in lines if (m := re.search(r" mmap\(.*MAP_SHARED, (\d+),", line))]
     assert written and min(written) > 2
+
+
+def descriptors(pid: int) -> list[str]:
+    links = [os.readlink(f) for f in Path(f"/proc/{pid}/fd").iterdir()]
+    return sorted(link.partition(":[")[0] for link in links)
+
+
+@pytest.mark.parametrize("way", [harness.preloaded, harness.not_at_all], ids=["watched", "raw"])
+@pytest.mark.parametrize("closed", [False, True], ids=["with stdio", "without stdio"])
+def test_descriptors_of_the_server(watch, way: harness.Way, closed: bool, receiver: OtlpReceiver) -> None:
+    """None more than its own, and where it has closed 0, 1 and 2, they are free."""
+    server = process_server("threads", *(["--close-stdio"] if closed else []))
+    run = watch(server).start(way, receiver.endpoint)
+    assert run.process
+    pid, own = run.process.pid, ["socket"]
+    if not closed:
+        own = ["/dev/null", str(run.output), str(run.output), "socket"]
+    # It may be closing the connection by which it was found ready.
+    harness.wait_for(f"{own}, not {descriptors(pid)}", lambda: descriptors(pid) == own, 5)
+    run.end_server()
+    if run.agent_runs():
+        run.end_agent()
