@@ -140,8 +140,7 @@ static inline void sse_other_field(struct sse_maker *m)
 					     " ",
 					     "foo",
 					     "foo: bar",
-					     "\xef\xbb\xbf"
-					     "data: a"};
+					     "\357\273\277data: a"};
 	say(m->to, PICK(&m->c, fields));
 	if (one_in(&m->c, 20)) {
 		say(m->to, "id: 1");
