@@ -3,12 +3,10 @@
 import random
 import shutil
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import client
 import harness
 import judge
 import load
@@ -35,29 +33,6 @@ class Figures:
     words: int = 0
     most_kb: int = 0
     faults: list[str] = field(default_factory=list)
-
-
-class Load(threading.Thread):
-    """In the background; `result` has what the clients got, or fails as they failed."""
-
-    def __init__(self, target: Target, address: client.Address, plan: list[load.Call]) -> None:
-        super().__init__()
-        self.target, self.address, self.plan = target, address, plan
-        self.outcomes: list[load.Outcome] = []
-        self.failure: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.outcomes = self.target.carry_out(self.address, self.plan)
-        except BaseException as e:  # told by the thread that asks for the result
-            self.failure = e
-
-    def result(self) -> list[load.Outcome]:
-        self.join()
-        if self.failure:
-            raise self.failure
-        return self.outcomes
 
 
 def trouble(kind: str, agents: Agents, r: random.Random) -> None:
@@ -161,7 +136,7 @@ def serve(target: Target, kind: str, run: harness.Run, plan: list[load.Call], r:
         if external:
             agents.start()
         run.listening()
-        busy = Load(target, run.server.address, plan)
+        busy = load.InBackground(target.carry_out, run.server.address, plan)
         if kind.endswith("words"):
             scribbler = Scribbler(run.directory, kind.split("'")[0], r.randrange(2**32))
         while busy.is_alive():

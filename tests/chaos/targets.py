@@ -15,35 +15,6 @@ import players
 import proxies
 import runtimes
 
-# They find out that a client left when they write, see the Python servers' tests.
-BLIND = ("gunicorn/sync", "gunicorn/gthread", "gunicorn/gevent", "waitress", "http_server")
-HOLD_THE_HEAD = ("gunicorn/asgi", "waitress")
-PYTHON = {
-    "uvicorn/workers/asyncio/h11": ("uvicorn", "h11"),
-    "uvicorn/workers/uvloop/httptools": ("uvicorn", "uvloop", "httptools"),
-    "uvicorn/unix": ("uvicorn", "uvloop"),
-    "gunicorn/uvicorn": ("gunicorn", "uvicorn_worker"),
-    "gunicorn/sync": ("gunicorn",),
-    "gunicorn/gthread": ("gunicorn",),
-    "gunicorn/gevent": ("gunicorn", "gevent"),
-    "gunicorn/asgi": ("gunicorn",),
-    "hypercorn": ("hypercorn",),
-    "granian": ("granian",),
-    "waitress": ("waitress",),
-    "aiohttp_server": ("aiohttp",),
-    "tornado_server": ("tornado",),
-    "http_server": (),
-}
-PYTHON_TLS = (
-    "uvicorn/workers/uvloop/httptools",
-    "gunicorn/gthread",
-    "gunicorn/gevent",
-    "hypercorn",
-    "aiohttp_server",
-    "tornado_server",
-    "http_server",
-)
-
 Prepared = tuple[harness.Server, list[load.Call]]
 
 
@@ -58,11 +29,6 @@ class Target:
     behind: Callable[[], harness.Server] | None = None
 
 
-def plan_for(name: str, n: int, seed: int) -> list[load.Call]:
-    plan = load.scripted_plan(n, seed, leaves_early=name not in BLIND)
-    return [c for c in plan if name not in HOLD_THE_HEAD or c.error != "truncated"]
-
-
 def without(*modules: str) -> str:
     absent = [m for m in modules if importlib.util.find_spec(m) is None]
     return f"not installed: {' '.join(absent)}" if absent else ""
@@ -70,16 +36,16 @@ def without(*modules: str) -> str:
 
 def plain(name: str) -> Target:
     def prepare(_: Path, n: int, seed: int) -> Prepared:
-        return runtimes.plain(name), plan_for(name, n, seed)
+        return runtimes.plain(name), runtimes.plan(name, n, seed)
 
-    return Target(name, prepare, missing=without(*PYTHON[name]))
+    return Target(name, prepare, missing=without(*runtimes.PLAIN[name]))
 
 
 def tls(name: str) -> Target:
     def prepare(home: Path, n: int, seed: int) -> Prepared:
-        return runtimes.tls(name, home), plan_for(name, n, seed)
+        return runtimes.tls(name, home), runtimes.plan(name, n, seed)
 
-    return Target(f"{name}/tls", prepare, missing=without(*PYTHON[name]))
+    return Target(f"{name}/tls", prepare, missing=without(*runtimes.PLAIN[name]))
 
 
 def one_process(loop: str, http: str) -> Target:
@@ -115,7 +81,7 @@ def player(runtime: players.Runtime) -> Target:
 def every() -> list[Target]:
     pairs = [("asyncio", "h11"), ("uvloop", "httptools")]
     found = [one_process(loop, http) for loop, http in pairs]
-    found += [plain(name) for name in PYTHON] + [tls(name) for name in PYTHON_TLS]
+    found += [plain(name) for name in runtimes.PLAIN] + [tls(name) for name in runtimes.TLS]
     found += [http2(encrypted) for encrypted in (False, True)]
     found += [player(r) for r in (players.NODE, players.AXUM, players.JAVA, players.MUSL)]
     return found + [proxy(p) for p in proxies.PROXIES]

@@ -5,7 +5,6 @@ Stamps are as in client.py: of something sent before the call, of something rece
 
 import socket
 import ssl
-import threading
 
 import client
 import h2.config
@@ -14,7 +13,7 @@ import h2.events
 import h2.exceptions
 from client import Response, now
 from h2.errors import ErrorCodes
-from load import Call, Outcome, account, check, generated, parse
+from load import Call, Outcome, account, check, generated, parse, side_by_side
 
 
 EARLIEST_LEAVE_NS = 50_000_000
@@ -168,21 +167,11 @@ def run(
 ) -> list[Outcome]:
     """Carries the plan out and returns the outcomes in its order."""
     outcomes: list[Outcome | None] = [None] * len(plan)
-    failures: list[BaseException] = []
 
     def one(first: int) -> None:
-        try:
-            Connection(address, at_once).run(list(enumerate(plan))[first::connections], outcomes)
-        except BaseException as e:  # told by the thread that joins
-            failures.append(e)
+        Connection(address, at_once).run(list(enumerate(plan))[first::connections], outcomes)
 
-    threads = [threading.Thread(target=one, args=(n,)) for n in range(connections)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if failures:
-        raise failures[0]
+    side_by_side(connections, one)
     done = [o for o in outcomes if o]
     check(done)
     return done

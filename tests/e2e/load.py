@@ -10,7 +10,7 @@ import random
 import ssl
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,28 +150,51 @@ def make(connection: Connection, call: Call) -> Outcome:
     return account(call, response, left)
 
 
+class InBackground(threading.Thread):
+    """Work that is under way; `result` waits for what it gives, or fails as it failed."""
+
+    def __init__(self, work: Callable[..., Any], *arguments: Any) -> None:
+        super().__init__()
+        self.work, self.arguments = work, arguments
+        self.given: Any = None
+        self.failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.given = self.work(*self.arguments)
+        except BaseException as e:  # told by the thread that asks for the result
+            self.failure = e
+
+    def result(self) -> Any:
+        self.join()
+        if self.failure:
+            raise self.failure
+        return self.given
+
+
+def side_by_side(count: int, work: Callable[[int], None]) -> None:
+    """work(0), work(1), ... at the same time; fails when all have ended, as the first that failed."""
+    threads = [InBackground(work, n) for n in range(count)]
+    for t in threads:
+        t.join()
+    for t in threads:
+        t.result()
+
+
 def run(address: Address, plan: list[Call], clients: int = 8) -> list[Outcome]:
     """Carries the plan out and returns the outcomes in its order."""
     outcomes: list[Outcome | None] = [None] * len(plan)
-    failures: list[BaseException] = []
 
     def client(first: int) -> None:
         connection = Connection(address)
         try:
             for n in range(first, len(plan), clients):
                 outcomes[n] = make(connection, plan[n])
-        except BaseException as e:  # told by the thread that joins
-            failures.append(e)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=client, args=(n,)) for n in range(clients)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if failures:
-        raise failures[0]
+    side_by_side(clients, client)
     done = [o for o in outcomes if o]
     check(done)
     return done

@@ -5,9 +5,48 @@ from pathlib import Path
 
 import client
 import harness
+import load
 
 PYTHON = sys.executable
 SERVERS = harness.SERVERS
+
+# What `plain` starts, with the modules that each needs.
+PLAIN = {
+    "uvicorn/workers/asyncio/h11": ("uvicorn", "h11"),
+    "uvicorn/workers/uvloop/httptools": ("uvicorn", "uvloop", "httptools"),
+    "gunicorn/uvicorn": ("gunicorn", "uvicorn_worker"),
+    "gunicorn/sync": ("gunicorn",),
+    "gunicorn/gthread": ("gunicorn",),
+    "gunicorn/gevent": ("gunicorn", "gevent"),
+    "gunicorn/asgi": ("gunicorn",),
+    "hypercorn": ("hypercorn",),
+    "granian": ("granian",),
+    "waitress": ("waitress",),
+    "uvicorn/unix": ("uvicorn", "uvloop"),
+    "aiohttp_server": ("aiohttp",),
+    "tornado_server": ("tornado",),
+    "http_server": (),
+}
+# What `tls` starts, and the shim reads. granian's is another library.
+TLS = (
+    "uvicorn/workers/uvloop/httptools",
+    "gunicorn/gthread",
+    "gunicorn/gevent",
+    "hypercorn",
+    "aiohttp_server",
+    "tornado_server",
+    "http_server",
+)
+# They neither read nor write while they wait for the answer: they find out that a client left when they write.
+BLIND = ("gunicorn/sync", "gunicorn/gthread", "gunicorn/gevent", "waitress", "http_server")
+# They send no head before there is some of the body: what breaks off before that has none.
+HOLD_THE_HEAD = ("gunicorn/asgi", "waitress")
+
+
+def plan(name: str, n: int, seed: int) -> list[load.Call]:
+    """What this runtime can carry out."""
+    calls = load.scripted_plan(n, seed, leaves_early=name not in BLIND)
+    return [c for c in calls if name not in HOLD_THE_HEAD or c.error != "truncated"]
 
 
 # Its gevent worker, once in some twenty ends, bare as well, waits out the whole time that is meant for open

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -38,29 +37,6 @@ def agents() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             agent.stderr.close()
 
 
-class Load(threading.Thread):
-    """A load in the background; `result` has what the clients got, or fails as they failed."""
-
-    def __init__(self, run: harness.Run, n: int, seed: int) -> None:
-        super().__init__()
-        self.address, self.plan = run.server.address, load.scripted_plan(n, seed)
-        self.outcomes: list[load.Outcome] = []
-        self.failure: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.outcomes = load.run(self.address, self.plan)
-        except BaseException as e:
-            self.failure = e
-
-    def result(self) -> list[load.Outcome]:
-        self.join()
-        if self.failure:
-            raise self.failure
-        return self.outcomes
-
-
 def logged(run: harness.Run, outcomes: list[load.Outcome]) -> list[dict[str, object]]:
     sizes = {len(o.call.body) for o in outcomes if o.call.counted}
     return [c for c in run.calls() if c["request_bytes"] in sizes]
@@ -75,18 +51,18 @@ def test_killed_under_load_and_started_again(watch, agents, receiver: OtlpReceiv
         harness.preloaded, receiver.endpoint, **EXTERNAL
     )
     first = agents(run)
-    before = Load(run, 600, seed=11)
+    loading = load.InBackground(load.run, run.server.address, load.scripted_plan(600, seed=11))
     time.sleep(0.5)
     first.kill()
     first.wait()
-    before.result()  # no client saw anything
+    before = loading.result()  # no client saw anything
 
     agents(run)
     after = load.run(run.server.address, load.scripted_plan(100, seed=12))
     run.stop()
     judge.check_call_log(logged(run, after), after, "scripted")
     assert receiver.violations() == []
-    total = sum(o.call.counted for o in [*before.outcomes, *after])
+    total = sum(o.call.counted for o in [*before, *after])
     assert sum(o.call.counted for o in after) <= sum_of(receiver, judge.PREFIX + "requests_total") <= total
 
 

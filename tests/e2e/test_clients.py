@@ -49,22 +49,27 @@ def chat(api: openai.OpenAI) -> Told:
     return ("chat_completion", False, usage.prompt_tokens, usage.completion_tokens, got.choices[0].finish_reason)
 
 
-def chat_stream(api: openai.OpenAI) -> Told:
+def streamed(endpoint: str, stream: openai.Stream[Any]) -> Told:
     usage, reason = None, None
-    with api.chat.completions.create(
+    with stream:
+        for chunk in stream:
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                reason = choice.finish_reason or reason
+    assert usage
+    return (endpoint, True, usage.prompt_tokens, usage.completion_tokens, reason)
+
+
+def chat_stream(api: openai.OpenAI) -> Told:
+    stream = api.chat.completions.create(
         model="tiny-a",
         messages=ASKED,
         max_tokens=11,
         stream=True,
         stream_options={"include_usage": True},
         extra_body=ENDLESS,
-    ) as stream:
-        for chunk in stream:
-            usage = chunk.usage or usage
-            for choice in chunk.choices:
-                reason = choice.finish_reason or reason
-    assert usage
-    return ("chat_completion", True, usage.prompt_tokens, usage.completion_tokens, reason)
+    )
+    return streamed("chat_completion", stream)
 
 
 def completion(api: openai.OpenAI) -> Told:
@@ -75,21 +80,15 @@ def completion(api: openai.OpenAI) -> Told:
 
 
 def completion_stream(api: openai.OpenAI) -> Told:
-    usage, reason = None, None
-    with api.completions.create(
+    stream = api.completions.create(
         model="tiny-a",
         prompt="of a wire",
         max_tokens=13,
         stream=True,
         stream_options={"include_usage": True},
         extra_body=ENDLESS,
-    ) as stream:
-        for chunk in stream:
-            usage = chunk.usage or usage
-            for choice in chunk.choices:
-                reason = choice.finish_reason or reason
-    assert usage
-    return ("completion", True, usage.prompt_tokens, usage.completion_tokens, reason)
+    )
+    return streamed("completion", stream)
 
 
 def response(api: openai.OpenAI) -> Told:

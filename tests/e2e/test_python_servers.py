@@ -11,54 +11,20 @@ import runtimes
 import twins
 from otlp_receiver import OtlpReceiver
 
-PLAIN = [
-    "uvicorn/workers/asyncio/h11",
-    "uvicorn/workers/uvloop/httptools",
-    "gunicorn/uvicorn",
-    "gunicorn/sync",
-    "gunicorn/gthread",
-    "gunicorn/gevent",
-    "gunicorn/asgi",
-    "hypercorn",
-    "granian",
-    "waitress",
-    "uvicorn/unix",
-    "aiohttp_server",
-    "tornado_server",
-    "http_server",
-]
-TLS = [
-    "uvicorn/workers/uvloop/httptools",
-    "gunicorn/gthread",
-    "gunicorn/gevent",
-    "hypercorn",
-    "aiohttp_server",
-    "tornado_server",
-    "http_server",
-]
-# They neither read nor write while they wait for the answer.
-BLIND = ("gunicorn/sync", "gunicorn/gthread", "gunicorn/gevent", "waitress", "http_server")
 # Of several requests in one piece they answer the first, and close.
 ANSWER_ONE = ("gunicorn/sync", "waitress")
-# They send no head before there is some of the body: what breaks off before that has none.
-HOLD_THE_HEAD = ("gunicorn/asgi", "waitress")
 
 
-def plan_for(name: str) -> list[load.Call]:
-    plan = load.scripted_plan(100, seed=6, leaves_early=name not in BLIND)
-    return [c for c in plan if name not in HOLD_THE_HEAD or c.error != "truncated"]
-
-
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", runtimes.PLAIN)
 def test_plain(watch, name: str, receiver: OtlpReceiver) -> None:
     server, twin = runtimes.plain(name), runtimes.plain(name)
     pipelines = name not in ANSWER_ONE
-    twins.check(watch, server, twin, plan_for(name), receiver, pipelines)
+    twins.check(watch, server, twin, runtimes.plan(name, 100, seed=6), receiver, pipelines)
 
 
-@pytest.mark.parametrize("name", TLS)
+@pytest.mark.parametrize("name", runtimes.TLS)
 def test_tls(watch, name: str, tmp_path: Path, receiver: OtlpReceiver) -> None:
-    twins.check(watch, runtimes.tls(name, tmp_path), runtimes.tls(name, tmp_path), plan_for(name), receiver)
+    twins.check(watch, runtimes.tls(name, tmp_path), runtimes.tls(name, tmp_path), runtimes.plan(name, 100, seed=6), receiver)
 
 
 def test_tls_that_cannot_be_read_is_told(watch, tmp_path: Path, receiver: OtlpReceiver) -> None:
