@@ -33,7 +33,6 @@ enum h2_event_type {
 };
 
 /* Error codes that say more than "it ended" (RFC 9113 7). */
-#define H2_NO_ERROR	  0x0u
 #define H2_REFUSED_STREAM 0x7u
 
 /* Spans die at the next call on the parser. */
