@@ -86,10 +86,14 @@ bool boot_may_call(void)
 	return !behind_filter;
 }
 
-void boot_in_child(void)
+void boot_in_child(bool had_ring)
 {
-	if (!behind_filter && !boot_wipe_missing)
+	if (behind_filter)
+		return;
+	if (!boot_wipe_missing)
 		life.pid = sys_getpid();
+	if (had_ring)
+		ring_file_in_child(&boot_ring);
 }
 
 bool boot_has_ring(void)

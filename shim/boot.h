@@ -27,8 +27,8 @@ void boot_activate_for_one(void);
  * another way. Makes the ring if the process has a listening socket. */
 void boot_before_user(uid_t user);
 void boot_before_door(void);
-/* We are the child of a fork. */
-void boot_in_child(void);
+/* We are the child of a fork; its parent had a ring. */
+void boot_in_child(bool had_ring);
 /* A seccomp filter is in force: from here on no system call but the program's own. */
 void boot_behind_filter(uint64_t now_ns);
 /* The clock cannot be read any more: seccomp's strict mode takes the processor's counter away as well,

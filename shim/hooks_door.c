@@ -18,11 +18,12 @@ HOOK(pid_t, fork, (void))
 	struct conn_fresh fresh = {.count = 0};
 	if (!boot_enabled)
 		return shim_real.fork();
-	if (boot_has_ring())
+	bool had_ring = boot_has_ring();
+	if (had_ring)
 		conn_before_fork(&fresh);
 	pid_t child = shim_real.fork();
 	if (child == 0) {
-		boot_in_child();
+		boot_in_child(had_ring);
 		conn_after_fork(&fresh);
 	}
 	return child;

@@ -280,6 +280,16 @@ void ring_file_keep_from_children(struct ring *r)
 		ring_file_header_is_inherited = false;
 }
 
+void ring_file_in_child(const struct ring *r)
+{
+	/* It stays, for nobody knows how many handlers deep that recording is; none but the pages that
+	 * it writes to exist. */
+	size_t kept = ring_file_header_is_inherited ? WIRE_HEADER_BYTES : 0;
+	size_t bytes = wire_file_bytes(r->lanes, r->lane_bytes);
+	sys6(SYS_mmap, (long)(r->map + kept), (long)(bytes - kept), PROT_READ | PROT_WRITE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 bool ring_file_agent_runs(const char *directory)
 {
 	int dir = open_directory(directory);

@@ -21,6 +21,12 @@ extern bool ring_file_header_is_inherited;
  * for alive as long as somebody has the file mapped; so a server that serves has it alone. */
 void ring_file_keep_from_children(struct ring *r);
 
+/*
+ * In a forked child, whose parent's ring this is: memory of its own stands where the lanes are missing. A
+ * child that was forked by a signal handler in the middle of a recording goes on with it when it returns.
+ */
+void ring_file_in_child(const struct ring *r);
+
 /* Whether an agent holds the directory's lock. */
 bool ring_file_agent_runs(const char *directory);
 

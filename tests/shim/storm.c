@@ -1,7 +1,8 @@
 /*
  * Everything that may interrupt a hook, at once, on watched connections, for some seconds: a signal
- * handler that writes to one, and now and then forks; a fork storm; threads that are cancelled in recv.
- * Ends with 0 if every byte of the stream arrived in order and nothing hung.
+ * handler that writes to one, and now and then forks; a child of its own that comes back into the hook that
+ * was interrupted; a fork storm; threads that are cancelled in recv. Ends with 0 if every byte of the stream
+ * arrived in order, every child ended well and nothing hung.
  *
  *   storm SECONDS
  */
@@ -23,8 +24,8 @@ struct pair {
 };
 
 static atomic_int over;
-static struct pair streamed, signalled, silent;
-static atomic_int beats, cancelled, forked;
+static struct pair streamed, signalled, silent, interrupted;
+static atomic_int beats, cancelled, forked, came_back;
 
 static struct pair connected(int listener, const struct sockaddr_in *at)
 {
@@ -38,6 +39,18 @@ static struct pair connected(int listener, const struct sockaddr_in *at)
 	return p;
 }
 
+/* Not otherwise than by _exit(0): a signal would have ended it. */
+static void ends_well(pid_t child)
+{
+	int status = 0;
+	if (child < 0)
+		return;
+	while (waitpid(child, &status, 0) < 0)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		_exit(5);
+}
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -49,9 +62,35 @@ static void on_alarm(int sig)
 			send(signalled.server, "", 0, MSG_DONTWAIT);
 			_exit(0);
 		}
-		if (child > 0)
-			waitpid(child, NULL, 0);
+		ends_well(child);
 	}
+}
+
+/* In the thread that does nothing but read and write: its child goes on where it was. */
+static volatile sig_atomic_t in_child;
+
+static void on_user(int sig)
+{
+	(void)sig;
+	pid_t child = fork();
+	if (child == 0)
+		in_child = 1;
+	else
+		ends_well(child);
+}
+
+static void *interruptible(void *unused)
+{
+	char bytes[512] = "";
+	(void)unused;
+	while (!over) {
+		send(interrupted.server, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (in_child)
+			_exit(0);
+		recv(interrupted.client, bytes, sizeof(bytes), MSG_DONTWAIT);
+		came_back++;
+	}
+	return NULL;
 }
 
 /* Not in all threads: fork is no function to call in the middle of fork. */
@@ -103,8 +142,7 @@ static void *storm(void *unused)
 			close(silent.server);
 			_exit(0);
 		}
-		if (child > 0)
-			waitpid(child, NULL, 0);
+		ends_well(child);
 		forked++;
 	}
 	return NULL;
@@ -125,7 +163,7 @@ int main(int argc, char **argv)
 	socklen_t len = sizeof(at);
 	struct itimerval beat = {{0, 10000}, {0, 10000}};
 	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-	pthread_t threads[3];
+	pthread_t threads[4];
 	char drained[4096];
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	time_t end = time(NULL) + (argc > 1 ? atol(argv[1]) : 3);
@@ -135,11 +173,15 @@ int main(int argc, char **argv)
 	streamed = connected(listener, &at);
 	signalled = connected(listener, &at);
 	silent = connected(listener, &at);
+	interrupted = connected(listener, &at);
 	mask_alarm(SIG_BLOCK);
 	pthread_create(&threads[0], NULL, stream, NULL);
 	pthread_create(&threads[1], NULL, check, NULL);
 	pthread_create(&threads[2], NULL, storm, NULL);
+	pthread_create(&threads[3], NULL, interruptible, NULL);
 	sigaction(SIGALRM, &action, NULL);
+	action.sa_handler = on_user;
+	sigaction(SIGUSR1, &action, NULL);
 	setitimer(ITIMER_REAL, &beat, NULL);
 	while (time(NULL) < end) {
 		pthread_t victim;
@@ -149,13 +191,14 @@ int main(int argc, char **argv)
 		pthread_cancel(victim);
 		pthread_join(victim, &how);
 		cancelled += how == PTHREAD_CANCELED;
+		pthread_kill(threads[3], SIGUSR1);
 		while (recv(signalled.client, drained, sizeof(drained), MSG_DONTWAIT) > 0)
 			;
 	}
 	beat = (struct itimerval){0};
 	setitimer(ITIMER_REAL, &beat, NULL);
 	over = 1;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	return beats > 10 && cancelled > 10 && forked > 10 ? 0 : 4;
+	return beats > 10 && cancelled > 10 && forked > 10 && came_back > 10 ? 0 : 4;
 }
