@@ -133,6 +133,7 @@ check-deps:
 	$(Q)sh tools/deps.sh check
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) sh tests/receivers/build.sh
+	$(Q)$(CHECK_ENV) sh tests/shim/glibc-2.17/fetch.sh
 
 # A make of its own: the packages that check-deps installs are there when it reads pkg-config.
 check: check-deps

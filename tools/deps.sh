@@ -57,6 +57,7 @@ libjemalloc2 f:jemalloc
 libtcmalloc-minimal4 f:tcmalloc
 nodejs c:node
 npm c:npm
+xz-utils c:xz
 "
 servers="$check
 haproxy c:haproxy

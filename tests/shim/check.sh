@@ -67,6 +67,16 @@ runs_under "a program of glibc" "$work/glibc-true"
 runs_under "a program of glibc, by its loader's name" "$(interpreter "$work/glibc-true")" "$work/glibc-true"
 cc -O2 -no-pie -o "$work/fixed-true" tests/shim/true.c
 runs_under "a program of glibc at a fixed address" "$work/fixed-true"
+old=$build/glibc-2.17/cc
+if [ -x "$old" ]; then
+	"$old" -O2 -o "$work/old-true" tests/shim/true.c
+	runs_under "a program of glibc 2.17" "$work/old-true"
+	runs_under "a program of glibc 2.17, by its loader's name" "$(interpreter "$work/old-true")" "$work/old-true"
+	"$old" -O2 -o "$work/old-newer" tests/shim/newer.c
+	runs_under "a program of glibc 2.17 that asks for what newer libcs have" "$work/old-newer"
+else
+	skip "a program of glibc 2.17" "tests/shim/glibc-2.17/fetch.sh has not fetched it"
+fi
 if command -v musl-gcc >/dev/null; then
 	musl-gcc -O2 -o "$work/musl-true" tests/shim/true.c
 	runs_under "a program of musl" "$work/musl-true"
@@ -78,6 +88,14 @@ else
 fi
 cc -nostdlib -pie -fPIE -Wa,--noexecstack -o "$work/no-libc" tests/shim/no_libc.c
 runs_under "a program without a libc" "$work/no-libc"
+# A library that only the RUNPATH of who opens it finds (dlopen(3)): a hook of dlopen would be the caller.
+mkdir "$work/deep"
+echo 'int deep(void) { return 7; }' | cc -shared -fPIC -o "$work/deep/libdeep.so" -x c -
+printf '#include <dlfcn.h>\nvoid *opened(void) { return dlopen("libdeep.so", RTLD_NOW); }\n' |
+	cc -shared -fPIC -o "$work/libopens.so" -Wl,--enable-new-dtags -Wl,-rpath,"$work/deep" -x c -
+printf 'void *opened(void);\nint main(void) { return opened() ? 0 : 1; }\n' |
+	cc -o "$work/opens" -L"$work" -Wl,--enable-new-dtags -Wl,-rpath,"$work" -x c - -lopens
+runs_under "a library that only its caller's RUNPATH finds" "$work/opens"
 go=$(command -v go || echo "$build/receivers/go/bin/go")
 if [ -x "$go" ]; then
 	st=0
@@ -104,6 +122,9 @@ fi
 
 # ---- results, errno, side effects -----------------------------------------------------------------
 counted sh tests/shim/results.sh "$build"
+
+# ---- what is recorded -------------------------------------------------------------------------------
+counted sh tests/shim/ways.sh "$build"
 
 # ---- all at once ----------------------------------------------------------------------------------
 counted sh tests/shim/together.sh "$build"

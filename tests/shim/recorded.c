@@ -1,7 +1,9 @@
 /*
- * Reads the ring that tests/shim/threads.c left, and tells whether each message that it wrote is there
- * once and with the connection that it belongs to.
- * usage: recorded DIRECTORY NAME CONNECTIONS TOLD
+ * Reads the ring that tests/shim/threads.c or ways.c left, and tells whether each message that it wrote is
+ * there once and with the connection that it belongs to.
+ * usage: recorded DIRECTORY NAME CONNECTIONS TOLD [UNSEEN SHUT]
+ *
+ * UNSEEN messages are gaps of their length, and SHUT connections were shut before they were closed.
  */
 #include "agent/intake/ring_reader.h"
 
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define IDS	  100000u
@@ -24,15 +27,16 @@ struct stream {
 	uint64_t key;
 	unsigned id, messages; /* as its request says; id 0 = not read yet */
 	uint64_t in, out;      /* bytes so far */
-	char part[MESSAGE];    /* of the message that is being written */
-	uint64_t seen;	       /* messages */
-	uint64_t sum;	       /* of their numbers + 1 */
+	char head[HEAD_MOST + 1];
+	char part[MESSAGE]; /* of the message that is being written */
+	uint64_t seen;	    /* messages */
+	uint64_t sum;	    /* of their numbers + 1 */
 	bool closed;
 };
 
 static struct stream streams[KEYS];
 static bool id_seen[IDS];
-static unsigned wrong, connections, told;
+static unsigned wrong, connections, told, unseen, shut;
 
 static void complain(const struct ring_record *r, const char *what)
 {
@@ -55,15 +59,17 @@ static struct stream *stream_of(const struct ring_record *r)
 
 static void request(struct stream *s, const struct ring_record *r)
 {
-	char text[HEAD_MOST + 1] = "";
-	if (r->offset || s->id || r->payload.len > HEAD_MOST) {
-		complain(r, "more than one request");
+	if (r->offset != s->in || s->id || r->payload.len > HEAD_MOST - s->in) {
+		complain(r, "not one request");
 		return;
 	}
-	memcpy(text, r->payload.at, r->payload.len);
-	char *end = text;
-	if (!strncmp(text, "GET /", 5)) {
-		s->id = (unsigned)strtoul(text + 5, &end, 10);
+	memcpy(s->head + s->in, r->payload.at, r->payload.len);
+	s->in += r->payload.len;
+	if (!strstr(s->head, "\r\n\r\n"))
+		return;
+	char *end = s->head;
+	if (!strncmp(s->head, "GET /", 5)) {
+		s->id = (unsigned)strtoul(s->head + 5, &end, 10);
 		s->messages = (unsigned)strtoul(end + 1, &end, 10);
 	}
 	if (!s->id || s->id >= IDS || strcmp(end, " HTTP/1.1\r\n\r\n") != 0)
@@ -72,13 +78,24 @@ static void request(struct stream *s, const struct ring_record *r)
 		complain(r, "a connection twice");
 	else
 		id_seen[s->id] = true;
-	s->in += r->payload.len;
+}
+
+/* Whole messages that moved unseen. */
+static void gap(struct stream *s, const struct ring_record *r)
+{
+	if (r->offset < s->out || s->out % MESSAGE || r->offset % MESSAGE ||
+	    r->offset - s->out > MESSAGE) {
+		complain(r, "a gap");
+		return;
+	}
+	for (; s->out < r->offset; s->out += MESSAGE, unseen++)
+		s->sum += ++s->seen;
 }
 
 static void messages(struct stream *s, const struct ring_record *r)
 {
 	if (r->offset != s->out)
-		complain(r, "a gap");
+		gap(s, r);
 	for (size_t i = 0; i < r->payload.len; i++) {
 		s->part[s->out++ % MESSAGE] = (char)r->payload.at[i];
 		if (s->out % MESSAGE)
@@ -86,7 +103,10 @@ static void messages(struct stream *s, const struct ring_record *r)
 		char *end;
 		if (strtoul(s->part, &end, 10) != s->id)
 			complain(r, "another connection's message");
-		s->sum += strtoul(end, &end, 10) + 1;
+		unsigned long number = strtoul(end, &end, 10);
+		if (number != s->seen)
+			complain(r, "a message out of its turn");
+		s->sum += number + 1;
 		s->seen++;
 	}
 }
@@ -106,6 +126,8 @@ static void on_record(void *user, const struct ring_record *r)
 	else if (r->type == WIRE_CLOSE || (r->type == WIRE_OPAQUE && r->info == WIRE_OPAQUE_OTHER))
 		s->closed =
 			true; /* the latter: a child that was forked meanwhile may go on with it */
+	else if (r->type == WIRE_SHUT && r->info == SHUT_WR)
+		shut++;
 	else
 		complain(r, "an unexpected record");
 }
@@ -126,7 +148,7 @@ int main(int argc, char **argv)
 {
 	struct ring_reader *reader;
 	struct process process;
-	if (argc != 5)
+	if (argc != 5 && argc != 7)
 		return 2;
 	told = (unsigned)strtoul(argv[4], NULL, 10);
 	int dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,5 +174,9 @@ int main(int argc, char **argv)
 	       connections, (unsigned long long)unwatched, (unsigned long long)lost, wrong);
 	ring_reader_close(reader);
 	close(dir);
-	return wrong || lost || connections + unwatched != strtoul(argv[3], NULL, 10);
+	bool others = unseen != (argc == 7 ? strtoul(argv[5], NULL, 10) : 0) ||
+		      shut != (argc == 7 ? strtoul(argv[6], NULL, 10) : 0);
+	if (others)
+		printf("%u messages unseen, %u connections shut\n", unseen, shut);
+	return wrong || lost || others || connections + unwatched != strtoul(argv[3], NULL, 10);
 }

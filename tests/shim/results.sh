@@ -91,6 +91,12 @@ transparent() { # transparent NAME PROGRAM RINGS
 # may only read and write.
 transparent "glibc" "$work/glibc" 6
 transparent "TLS" "$work/tls" 1
+if [ -x "$build/glibc-2.17/cc" ]; then
+	"$build/glibc-2.17/cc" -O2 -w -I. -o "$work/old" tests/shim/transparent/*.c
+	transparent "glibc 2.17" "$work/old" 6
+else
+	echo "skip shim: glibc 2.17 (tests/shim/glibc-2.17/fetch.sh has not fetched it)"
+fi
 if command -v musl-gcc >/dev/null; then
 	# The kernel's headers: musl has none of its own.
 	musl-gcc -O2 -w -I. -idirafter /usr/include -idirafter "/usr/include/$(gcc -print-multiarch)" \

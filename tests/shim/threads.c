@@ -1,7 +1,7 @@
 /*
- * A server that does all at once: threads with connections of their own, a timer whose handler writes
- * to a connection too, threads that are cancelled where they wait, forks, and accepts and closes that
- * race. Every message says which connection it belongs to, so that what was recorded can be told
+ * A server that does all at once: threads with connections of their own and two that share one, a timer
+ * whose handler writes to a connection too, threads that are cancelled where they wait, forks, and accepts
+ * and closes that race. Every message says which connection it belongs to, so that what was recorded can be told
  * right from wrong (tests/shim/recorded.c). Prints what it did.
  */
 #define _GNU_SOURCE
@@ -21,6 +21,7 @@
 
 #define WRITERS	 100
 #define MESSAGES 200
+#define SHARED	 4000
 #define CHURNERS 4
 #define CHURNS	 1500 /* each */
 #define FORKS	 60
@@ -92,6 +93,30 @@ static void *write_own(void *user)
 	close(c.server);
 	close(c.client);
 	return NULL;
+}
+
+/* ---- two that write to one ---------------------------------------------------------------------- */
+
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static struct connection shared;
+static unsigned shared_messages;
+
+/* In turns, as a lock of the program's has it: so they were sent, and so they are recorded. */
+static void *write_shared(void *user)
+{
+	char got[64];
+	(void)user;
+	for (;;) {
+		pthread_mutex_lock(&writing);
+		unsigned n = shared_messages < SHARED ? shared_messages++ : SHARED;
+		if (n < SHARED) {
+			message(shared.server, shared.id, n);
+			must(recv(shared.client, got, sizeof(got), 0) > 0, "recv");
+		}
+		pthread_mutex_unlock(&writing);
+		if (n == SHARED)
+			return NULL;
+	}
 }
 
 /* ---- the timer ---------------------------------------------------------------------------------- */
@@ -251,7 +276,7 @@ static void *churn(void *user)
 
 int main(void)
 {
-	pthread_t writers[WRITERS], churners[CHURNERS], forker;
+	pthread_t writers[WRITERS], sharers[2], churners[CHURNERS], forker;
 	struct sigaction action = {.sa_handler = on_timer, .sa_flags = SA_RESTART};
 	socklen_t len = sizeof(at);
 	int forked = 0;
@@ -262,7 +287,10 @@ int main(void)
 	     "listen");
 	told = connected(0);
 	must(sigaction(SIGALRM, &action, NULL) == 0, "sigaction");
+	shared = connected(SHARED);
 	tick(2000);
+	for (int i = 0; i < 2; i++)
+		must(pthread_create(&sharers[i], NULL, write_shared, NULL) == 0, "pthread_create");
 	for (int i = 0; i < WRITERS; i++)
 		must(pthread_create(&writers[i], NULL, write_own, NULL) == 0, "pthread_create");
 	for (int i = 0; i < CHURNERS; i++)
@@ -273,6 +301,10 @@ int main(void)
 		pthread_join(writers[i], NULL);
 	for (int i = 0; i < CHURNERS; i++)
 		pthread_join(churners[i], NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(sharers[i], NULL);
+	close(shared.server);
+	close(shared.client);
 	pthread_join(forker, NULL);
 	tick(0);
 	printf("forked %d\nconnections %u\ntold %u\n", forked, next_id, told_messages);

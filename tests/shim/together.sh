@@ -35,6 +35,12 @@ together() { # together NAME LIBRARY PROGRAM [EMULATOR...]
 
 cc -O2 -w -pthread -o "$work/glibc" tests/shim/threads.c
 together glibc "$PWD/$build/libinferwire.so" "$work/glibc"
+if [ -x "$build/glibc-2.17/cc" ]; then
+	"$build/glibc-2.17/cc" -O2 -w -pthread -o "$work/old" tests/shim/threads.c
+	together "glibc 2.17" "$PWD/$build/libinferwire.so" "$work/old"
+else
+	echo "skip shim: glibc 2.17: all at once (tests/shim/glibc-2.17/fetch.sh has not fetched it)"
+fi
 if command -v musl-gcc >/dev/null; then
 	musl-gcc -O2 -w -pthread -o "$work/musl" tests/shim/threads.c
 	together musl "$PWD/$build/libinferwire.so" "$work/musl"

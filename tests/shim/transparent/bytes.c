@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #define HUGE ((size_t)SSIZE_MAX + 7)
+#ifndef MSG_FASTOPEN /* glibc 2.18 */
+#define MSG_FASTOPEN 0x20000000
+#endif
 
 /* Buffers, and what is none. CALL(p, n) is the call. */
 #define R_READ_BUFFERS(CALL)                                                                       \

@@ -13,6 +13,13 @@
 
 #define HIGH 300 /* descriptors from here on are free */
 
+#ifndef F_OFD_GETLK /* glibc 2.20 */
+#define F_OFD_GETLK 36
+#endif
+#ifndef F_GET_SEALS /* glibc 2.27 */
+#define F_GET_SEALS 1034
+#endif
+
 /* Which descriptors there are by now, as bytes in the memory that is printed. */
 static long seen(long result)
 {
@@ -78,7 +85,7 @@ static void rows_of_fcntl(enum kind kind)
 	R(fcntl(fd, -1));
 }
 
-#ifdef __GLIBC__
+#if defined(__GLIBC__) && __GLIBC__ * 100 + __GLIBC_MINOR__ >= 234
 int fcntl64(int fd, int command, ...);
 
 static void rows_of_glibc(enum kind kind)
