@@ -1,9 +1,16 @@
 """What is not to be watched runs as if nothing had been preloaded."""
 
+import json
+import os
+import pwd
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import client
@@ -77,6 +84,98 @@ def test_the_trace_would_show_a_watched_program(tmp_path: Path) -> None:
     """Or the test above could not fail."""
     more = {"INFERWIRE_ENABLED": "1", "INFERWIRE_AGENT": "external", "INFERWIRE_DIR": str(tmp_path / "rings")}
     assert strace(tmp_path, {"LD_PRELOAD": str(harness.LIBRARY), **more}) != strace(tmp_path, {})
+
+
+# What the loader does for any object that is preloaded.
+LOADS = {"access", "openat", "read", "pread64", "newfstatat", "fstat", "mmap", "mprotect", "munmap", "close", "brk"}
+
+
+@needs_strace
+@pytest.mark.parametrize("switch", [{}, {"INFERWIRE_ENABLED": "0"}], ids=["no switch", "switched off"])
+def test_the_constructor_asks_nothing(tmp_path: Path, switch: dict[str, str]) -> None:
+    """What comes before the program's own part: the library is loaded, and no other file is opened."""
+
+    def calls(**environment: str) -> tuple[Counter[str], Counter[str]]:
+        trace = tmp_path / "trace"
+        command = ["strace", "-o", str(trace), "/bin/true"]
+        done = subprocess.run(command, env=harness.clean_environment() | environment, capture_output=True, text=True)
+        lines = [line for line in trace.read_text().splitlines() if "(" in line]
+        if done.returncode or not lines:
+            pytest.skip(f"strace cannot trace here: {done.stderr[-200:]}")
+        files = [m[1] for line in lines if (m := re.search(r'^openat\(AT_FDCWD, "([^"]*)"', line))]
+        return Counter(line.partition("(")[0] for line in lines), Counter(files)
+
+    bare_calls, bare_files = calls()
+    more_calls, more_files = calls(LD_PRELOAD=str(harness.LIBRARY), **switch)
+    assert set(more_calls - bare_calls) <= LOADS, more_calls - bare_calls
+    assert more_files - bare_files == Counter([str(harness.LIBRARY)])
+
+
+# ---- secure execution: the loader drops what is preloaded -------------------------------------------------
+
+CAP_NET_RAW = 13  # of which a server on loopback has no use
+
+
+def setuid(program: Path) -> None:
+    os.chown(program, pwd.getpwnam("daemon").pw_uid, 0)
+    program.chmod(0o4755)
+
+
+def capable(program: Path) -> None:
+    # What setcap(8) writes for cap_net_raw+ep: struct vfs_cap_data, revision 2, effective.
+    os.setxattr(program, "security.capability", struct.pack("<5I", 0x02000001, 1 << CAP_NET_RAW, 0, 0, 0))
+
+
+@pytest.fixture
+def privileged() -> Iterator[Path]:
+    """A server's program that everybody may run, on a file system that gives it its rights."""
+    for place in ("/tmp", "/var/tmp", "/"):
+        if not os.statvfs(place).f_flag & os.ST_NOSUID:
+            break
+    else:
+        pytest.skip("every place is mounted nosuid")
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        os.chmod(folder, 0o755)
+        program = Path(folder) / "server"
+        source = harness.SERVERS / "forgetful_server.c"
+        subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
+        yield program
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a program rights")
+@pytest.mark.parametrize("way", [harness.preloaded, harness.by_command], ids=["preload", "run"])
+@pytest.mark.parametrize("rights", [setuid, capable])
+def test_a_program_of_more_rights_than_its_user(watch, privileged: Path, rights, way, receiver: OtlpReceiver) -> None:
+    """It serves as ever, unseen, and is told: before it is started, and while it runs."""
+    rights(privileged)
+    port, nobody = harness.free_port(), pwd.getpwnam("nobody")
+    server = harness.Server("privileged", [str(privileged), str(port)], port, "unknown", is_scripted=False)
+    ids = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
+    rings = Path(f"/dev/shm/inferwire-{nobody.pw_uid}")
+    assert not rings.exists()
+
+    def as_nobody(command: list[str]) -> tuple[list[str], dict[str, str]]:
+        command, variables = way(command)
+        return [*ids, *command], variables
+
+    def check(*what: str) -> tuple[int, dict]:
+        command = [*ids, str(harness.COMMAND), "check", "--json", *what]
+        done = subprocess.run(command, env=harness.clean_environment(), capture_output=True, text=True, timeout=30)
+        return done.returncode, json.loads(done.stdout)
+
+    status, told = check("--", str(privileged))
+    assert (status, told["reason"]) == (1, "secure-execution")
+    run = watch(server).start(as_nobody, receiver.endpoint, INFERWIRE_DIR=str(rings))
+    assert client.get(port, "/v1/models").wire == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    assert run.process
+    pid = int(subprocess.check_output(["pgrep", "-n", "-f", f"{privileged} {port}"]))
+    assert "libinferwire" not in Path(f"/proc/{pid}/maps").read_text()
+    as_root = [str(harness.COMMAND), "check", "--json", "--pid", str(pid)]
+    told = json.loads(subprocess.run(as_root, capture_output=True, text=True, timeout=30).stdout)
+    assert (told["state"], told["reason"]) == ("absent", "secure-execution")
+    run.end_server()
+    assert not list(rings.glob("*.ring"))
+    shutil.rmtree(rings, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

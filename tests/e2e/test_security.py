@@ -139,6 +139,57 @@ def test_a_directory_that_another_user_made_before(listener, directory: Path) ->
     assert told.returncode == 2 and "belongs to another user" in told.stderr
 
 
+def who_was_first(kind: str, at: Path, victims: Path) -> list[str]:
+    """What another user puts in the place of a directory that is to be made in a folder open to all."""
+    return {
+        "directory": ["mkdir", "-m", "700", str(at)],
+        "open directory": ["mkdir", "-m", "777", str(at)],
+        "file": ["touch", str(at)],
+        "pipe": ["mkfifo", "-m", "666", str(at)],
+        "link to a directory of the victim's": ["ln", "-s", str(victims), str(at)],
+        "dangling link": ["ln", "-s", f"{victims}/new", str(at)],
+    }[kind]
+
+
+@needs_root
+@pytest.mark.parametrize("kind", ["directory", "open directory", "file", "pipe", "link to a directory of the victim's", "dangling link"])
+@pytest.mark.parametrize("sticky", [True, False], ids=["as /dev/shm", "not sticky"])
+def test_another_user_was_there_first(listener, directory: Path, kind: str, sticky: bool) -> None:
+    """Nothing is written, by the shim or by the agent, and the server does not notice."""
+    victims = directory / "own"
+    victims.mkdir(0o700)
+    directory.chmod(0o1777 if sticky else 0o777)
+    at = directory / "inferwire"
+    assert as_nobody(*who_was_first(kind, at, victims)).returncode == 0
+    there = at.lstat()
+    listener(at).listen()
+    agent = subprocess.run(
+        [str(harness.AGENT)],
+        env=harness.clean_environment() | {"INFERWIRE_DIR": str(at)},
+        capture_output=True,
+        text=True,
+        timeout=10,
+    )
+    assert agent.returncode == 2 and agent.stderr.count("\n") == 1, agent.stderr
+    assert at.lstat().st_ino == there.st_ino and at.lstat().st_uid == nobody()[0]
+    assert not list(victims.iterdir()) and not (at.is_dir() and list(at.iterdir()))
+
+
+@needs_root
+def test_what_another_user_planted_in_the_directory(listener, directory: Path) -> None:
+    """While it stood open: what lies at the names that are ours is neither written nor read as a ring."""
+    directory.chmod(0o777)
+    one = listener(directory)
+    planted = [directory / f"{one.name}-0.new", directory / f"{one.name}-0.ring", directory / "1-1-0.ring"]
+    for at in planted:
+        assert as_nobody("sh", "-c", f"echo planted >{at}; chmod 666 {at}").returncode == 0
+    directory.chmod(0o700)
+    one.listen()
+    assert [at.read_text() for at in planted[:2]] == ["planted\n"] * 2
+    rings = [r for r in directory.glob("*.ring") if r.stat().st_size > 8192]
+    assert len(rings) == 1 and rings[0].stat().st_uid == os.geteuid()
+
+
 def test_a_link_in_the_place_of_the_directory(listener, directory: Path) -> None:
     elsewhere, link = directory / "elsewhere", directory / "link"
     elsewhere.mkdir(0o700)
