@@ -134,6 +134,11 @@ static void on_gap(void *conn, enum flow_direction d, uint64_t bytes, uint64_t t
 	session_gap(conn, direction(d), bytes, time_ns);
 }
 
+static void on_lost_in(void *conn)
+{
+	session_lost_in(conn);
+}
+
 static void on_eof(void *conn, uint64_t time_ns)
 {
 	session_eof(conn, time_ns);
@@ -185,7 +190,7 @@ static void on_bad_endpoint(void *user, const char *entry, const char *why)
 static bool make_parts(struct watch *w)
 {
 	const struct process *p = &w->process;
-	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,	    on_eof,
+	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,	    on_lost_in, on_eof,
 				       on_shut,	  on_failed, on_conn_ended, w};
 	w->calls =
 		(struct call_sink){on_started, on_first_token, on_ended, on_lost, w, on_unmeasured};

@@ -80,8 +80,11 @@ static bool unwatch(uint32_t fd)
 	return __atomic_exchange_n(&conn_watches[fd], 0, __ATOMIC_ACQ_REL) != 0;
 }
 
+/* Nobody, where another thread has closed it meanwhile: its successor is not forgotten. */
 void conn_forget(struct conn_id id)
 {
+	if (!conn_lives(id))
+		return;
 	unwatch(id.home);
 	__atomic_store_n(&conn_slots[id.home].holders, 0, __ATOMIC_RELEASE);
 }
@@ -146,10 +149,11 @@ static struct conn_id begin(uint32_t home, uint32_t holders)
 	}
 	id.generation = __atomic_load_n(&slot->generation, __ATOMIC_RELAXED) + 1;
 	/* Atomic: a thread that comes late from its predecessor may still look. */
-	__atomic_store_n(&slot->in_bytes, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slot->out_bytes, 0, __ATOMIC_RELAXED);
+	uint64_t none = conn_count_of_none(id.generation);
+	__atomic_store_n(&slot->in_bytes, none, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->out_bytes, none, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->forked_at, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slot->kind, CONN_NEW, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->kind, conn_kind_word(id.generation, CONN_NEW), __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->turns, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->has_object, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->writes, 0, __ATOMIC_RELAXED);
@@ -206,9 +210,10 @@ void conn_before_fork(struct conn_fresh *fresh)
 		if (!conn_lives(id))
 			continue;
 		struct conn_slot *home = &conn_slots[id.home];
-		uint64_t in = __atomic_load_n(&home->in_bytes, __ATOMIC_RELAXED);
-		uint64_t out = __atomic_load_n(&home->out_bytes, __ATOMIC_RELAXED);
-		if (in || out || __atomic_load_n(&home->kind, __ATOMIC_RELAXED) != CONN_NEW) {
+		uint64_t in = conn_counted(&home->in_bytes);
+		uint64_t out = conn_counted(&home->out_bytes);
+		if (in || out ||
+		    (__atomic_load_n(&home->kind, __ATOMIC_RELAXED) & CONN_KIND_MASK) != CONN_NEW) {
 			__atomic_store_n(&home->forked_at, out + 1, __ATOMIC_RELAXED);
 		} else if (fresh->count < CONN_FRESH_MAX) {
 			fresh->at[fresh->count].fd = fd;
@@ -259,7 +264,7 @@ bool conn_may_be_a_childs(struct conn_id id)
 {
 	const struct conn_slot *home = &conn_slots[id.home];
 	return __atomic_load_n(&home->forked_at, __ATOMIC_RELAXED) ==
-	       __atomic_load_n(&home->out_bytes, __ATOMIC_RELAXED) + 1;
+	       conn_counted(&home->out_bytes) + 1;
 }
 
 void conn_duplicated(int of, int fd)

@@ -46,8 +46,20 @@ enum conn_kind {
 	CONN_HTTP = 1, /* its first bytes begin like an HTTP request */
 	CONN_TLS = 2,  /* its first bytes are a TLS record, and no plain text of it was seen yet */
 	CONN_TLS_HTTP =
-		3, /* its plain text begins like an HTTP request: ciphertext is not copied */
+		3,	/* its plain text begins like an HTTP request: ciphertext is not copied */
+	CONN_ENDED = 4, /* what is at its home is another one */
 };
+
+/* In `kind`: its lower half, and beside it that bytes that were read were not recorded, and no record has
+ * told so yet. Above it the lower bits of the generation: see conn_count. */
+#define CONN_KIND_MASK	0xffu
+#define CONN_LOST_IN	0x100u
+#define CONN_KIND_SHIFT 16
+
+static inline uint32_t conn_kind_word(uint32_t generation, enum conn_kind kind)
+{
+	return generation << CONN_KIND_SHIFT | kind;
+}
 
 /* In `holders`: the last descriptor was closed, and its end is being told. It lives no more, and none
  * may begin in its place yet, whose counts would be taken for its own. */
@@ -60,12 +72,12 @@ struct conn_slot {
 	uint32_t home_generation;
 	uint32_t generation; /* of the connection whose home this is; counts up */
 	uint32_t holders;    /* descriptors that stand for it; 0 = ended; CONN_ENDING */
-	uint32_t kind;	     /* enum conn_kind */
+	uint32_t kind;	     /* conn_kind_word */
 	/* Of CONN_TLS, to tell a handshake from what follows it; advisory, they stick at their ends. */
 	uint8_t turns;	    /* runs of reads and of writes, in turn: odd = the client spoke last */
 	uint8_t has_object; /* a library whose plain text we see has it */
 	uint16_t writes;
-	uint64_t in_bytes; /* moved so far, recorded or not */
+	uint64_t in_bytes; /* see conn_count */
 	uint64_t out_bytes;
 	uint64_t forked_at; /* out_bytes, as they were at the last fork, + 1; 0 = none */
 } __attribute__((aligned(64)));
@@ -103,6 +115,38 @@ static inline bool conn_lives(struct conn_id id)
 	const struct conn_slot *home = &conn_slots[id.home];
 	return id.generation && (int32_t)__atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) > 0 &&
 	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation;
+}
+
+/*
+ * in_bytes and out_bytes: what moved so far, recorded or not, and above it the lower bits of the
+ * generation that it is counted for. So a thread that comes back late from a connection that another one
+ * has closed meanwhile counts nothing for its successor, whose bytes would all lie wrong from there on.
+ */
+#define CONN_COUNT_BITS 48
+#define CONN_COUNT_MASK ((1ULL << CONN_COUNT_BITS) - 1)
+
+static inline uint64_t conn_count_of_none(uint32_t generation)
+{
+	return (uint64_t)generation << CONN_COUNT_BITS;
+}
+
+static inline uint64_t conn_counted(const uint64_t *count)
+{
+	return __atomic_load_n(count, __ATOMIC_RELAXED) & CONN_COUNT_MASK;
+}
+
+/* Counts `moved` bytes; *offset is where they begin. False: the count is another generation's. */
+static inline bool conn_count(uint64_t *count, struct conn_id id, uint64_t moved, uint64_t *offset)
+{
+	uint64_t before = __atomic_load_n(count, __ATOMIC_RELAXED);
+	do {
+		if (__builtin_expect(
+			    (uint16_t)(before >> CONN_COUNT_BITS) != (uint16_t)id.generation, 0))
+			return false;
+	} while (!__atomic_compare_exchange_n(count, &before, before + moved, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	*offset = before & CONN_COUNT_MASK;
+	return true;
 }
 
 /* Ends it for us: its bytes are of no interest. */

@@ -122,7 +122,7 @@ static bool put_piece(struct ring *r, struct ring_lane *l, const struct ring_not
 	return true;
 }
 
-void ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
+bool ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
 		   size_t total)
 {
 	struct ring_lane *l = ring_lane_of(r, note->fd);
@@ -133,9 +133,10 @@ void ring_put_data(struct ring *r, const struct ring_note *note, const struct io
 		if (!put_piece(r, l, &part, &from, count)) {
 			/* What follows of this call would find the lane full as well. */
 			count_drop(l->at, total, false);
-			return;
+			return false;
 		}
 		part.offset += count;
 		total -= count;
 	}
+	return true;
 }

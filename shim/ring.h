@@ -47,8 +47,8 @@ struct ring_note {
 void ring_put_control(struct ring *r, const struct ring_note *note);
 
 /* The first `total` bytes of an iovec list as one or more records of at most WIRE_PAYLOAD_MAX bytes;
- * note->offset is that of the first byte. What does not fit is dropped and counted. */
-void ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
+ * note->offset is that of the first byte. What does not fit is dropped and counted; false then. */
+bool ring_put_data(struct ring *r, const struct ring_note *note, const struct iovec *iov,
 		   size_t total);
 
 /* ---- the steps, see wire.h ---------------------------------------------------------------------- */

@@ -42,24 +42,42 @@ static void put_control(enum wire_type type, struct conn_id id, unsigned info, u
 	put_control_at(stamp_now(), type, id, info, offset);
 }
 
-static uint64_t bytes_so_far(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 void stream_opened(struct conn_id id)
 {
 	put_control(WIRE_OPEN, id, 0, 0);
 }
 
-static enum conn_kind kind_of(struct conn_id id)
+static uint32_t kind_word(struct conn_id id)
 {
-	return (enum conn_kind)__atomic_load_n(&conn_slots[id.home].kind, __ATOMIC_RELAXED);
+	return __atomic_load_n(&conn_slots[id.home].kind, __ATOMIC_RELAXED);
 }
 
-static void set_kind(struct conn_id id, enum conn_kind kind)
+static bool is_its(uint32_t word, struct conn_id id)
 {
-	__atomic_store_n(&conn_slots[id.home].kind, kind, __ATOMIC_RELAXED);
+	return (uint16_t)(word >> CONN_KIND_SHIFT) == (uint16_t)id.generation;
+}
+
+static enum conn_kind kind_of(struct conn_id id)
+{
+	uint32_t word = kind_word(id);
+	return is_its(word, id) ? (enum conn_kind)(word & CONN_KIND_MASK) : CONN_ENDED;
+}
+
+/* Of the connection, and of no successor. False: it was not there any more. */
+static bool change_kind(struct conn_id id, uint32_t clear, uint32_t set)
+{
+	uint32_t *kind = &conn_slots[id.home].kind, word = kind_word(id);
+	do {
+		if (!is_its(word, id))
+			return false;
+	} while (!__atomic_compare_exchange_n(kind, &word, (word & ~clear) | set, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+static bool set_kind(struct conn_id id, enum conn_kind kind)
+{
+	return change_kind(id, CONN_KIND_MASK, kind);
 }
 
 /* ---- is ciphertext more than a handshake? ------------------------------------------------------- */
@@ -117,7 +135,7 @@ void stream_closed(struct conn_id id)
 			 id)) /* no answer of ours is no failure: a child may give it */
 		put_control(WIRE_OPAQUE, id, WIRE_OPAQUE_OTHER, 0);
 	else
-		put_control(WIRE_CLOSE, id, 0, bytes_so_far(&conn_slots[id.home].out_bytes));
+		put_control(WIRE_CLOSE, id, 0, conn_counted(&conn_slots[id.home].out_bytes));
 }
 
 /* One system call, where one is allowed, and only where the server ends the connection. It waits for
@@ -130,7 +148,7 @@ void stream_before_farewell(struct conn_id id, int fd)
 	struct pollfd ask = {.fd = fd, .events = POLLRDHUP};
 	struct timespec at_once = {0, 0};
 	if (sys4(SYS_ppoll, &ask, 1, &at_once, NULL) == 1 && !(ask.revents & POLLNVAL))
-		put_control(WIRE_EOF, id, 0, bytes_so_far(&conn_slots[id.home].in_bytes));
+		put_control(WIRE_EOF, id, 0, conn_counted(&conn_slots[id.home].in_bytes));
 }
 
 void stream_shut(struct stream_mark mark, int how)
@@ -205,10 +223,8 @@ void stream_hidden(int fd)
 /* Decides by the first bytes of a connection; false if they are not to be recorded. */
 static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 {
-	if (begins_like_http(iov, moved)) {
-		set_kind(id, CONN_HTTP);
-		return true;
-	}
+	if (begins_like_http(iov, moved))
+		return set_kind(id, CONN_HTTP);
 	if (byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03)) {
 		set_kind(id, CONN_TLS);
 		count_turn(id, false);
@@ -222,12 +238,10 @@ static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 /* The server writes before it has read anything; false if that is not to be recorded. */
 static bool speaks_first(struct conn_id id, const struct iovec *iov, size_t moved)
 {
-	bool settings = begins_like_settings(iov, moved);
-	if (settings)
-		set_kind(id, CONN_HTTP);
-	else
-		give_up(id, WIRE_OPAQUE_OTHER);
-	return settings;
+	if (begins_like_settings(iov, moved))
+		return set_kind(id, CONN_HTTP);
+	give_up(id, WIRE_OPAQUE_OTHER);
+	return false;
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------- */
@@ -245,7 +259,7 @@ static void note_failure(struct conn_id id)
 	case ENETUNREACH:
 	case ENETDOWN:
 		put_control(WIRE_FAIL, id, (unsigned)error,
-			    bytes_so_far(&conn_slots[id.home].out_bytes));
+			    conn_counted(&conn_slots[id.home].out_bytes));
 	}
 }
 
@@ -270,8 +284,28 @@ static void ciphertext_read(struct conn_id id, const struct iovec *iov, size_t m
 	ciphertext_moved(id, false);
 }
 
+/* How many bytes are missing, the next record of their direction tells. The server may answer before there
+ * is one (a refusal, the last request of a connection): so the answer tells that there are some. */
+static void lost_in(struct conn_id id)
+{
+	change_kind(id, 0, CONN_LOST_IN);
+}
+
+static void put_or_lose(struct conn_id id, struct ring_note *note, const struct iovec *iov,
+			size_t moved)
+{
+	bool untold = kind_word(id) & CONN_LOST_IN;
+	if (untold && note->type == WIRE_OUT)
+		note->info |= WIRE_LOST_IN;
+	bool all = ring_put_data(&boot_ring, note, iov, moved);
+	if (all && untold)
+		change_kind(id, CONN_LOST_IN, 0);
+	else if (!all && note->type == WIRE_IN)
+		lost_in(id);
+}
+
 static void put_data(enum wire_type type, struct stream_mark mark, const struct iovec *iov,
-		     size_t moved, uint64_t *counter)
+		     size_t moved, uint64_t *count)
 {
 	struct ring_note note = {
 		.type = type,
@@ -279,9 +313,9 @@ static void put_data(enum wire_type type, struct stream_mark mark, const struct 
 		.fd = mark.id.home,
 		.generation = mark.id.generation,
 		.time = mark.time,
-		.offset = __atomic_fetch_add(counter, moved, __ATOMIC_RELAXED),
 	};
-	ring_put_data(&boot_ring, &note, iov, moved);
+	if (conn_count(count, mark.id, moved, &note.offset))
+		put_or_lose(mark.id, &note, iov, moved);
 }
 
 void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t moved, bool asked,
@@ -296,7 +330,7 @@ void stream_after_read(struct stream_mark mark, const struct iovec *iov, ssize_t
 		note_failure(mark.id);
 	} else if (moved == 0) {
 		if (asked)
-			put_control(WIRE_EOF, mark.id, 0, bytes_so_far(&home->in_bytes));
+			put_control(WIRE_EOF, mark.id, 0, conn_counted(&home->in_bytes));
 	} else if (flags & MSG_PEEK) {
 		return; /* they will be read again */
 	} else if (flags & MSG_TRUNC) {
@@ -336,11 +370,12 @@ static inline bool some_moved(ssize_t moved, size_t n)
 	return (size_t)(moved - 1) < (n & (SIZE_MAX >> 1));
 }
 
+/* And nothing is untold. */
 static inline bool is_plain_http(struct conn_id id, const struct conn_slot *home)
 {
-	return (int32_t)__atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) > 0 &&
-	       __atomic_load_n(&home->generation, __ATOMIC_RELAXED) == id.generation &&
-	       id.generation && __atomic_load_n(&home->kind, __ATOMIC_RELAXED) == CONN_HTTP;
+	return (int32_t)__atomic_load_n(&home->holders, __ATOMIC_ACQUIRE) > 0 && id.generation &&
+	       __atomic_load_n(&home->kind, __ATOMIC_RELAXED) ==
+		       conn_kind_word(id.generation, CONN_HTTP);
 }
 
 static __attribute__((noinline, cold)) void put_in_pieces(enum wire_type type,
@@ -355,20 +390,21 @@ static __attribute__((noinline, cold)) void put_in_pieces(enum wire_type type,
 		.time = mark.time,
 		.offset = offset,
 	};
-	ring_put_data(&boot_ring, &note, &iov, moved);
+	put_or_lose(mark.id, &note, &iov, moved);
 }
 
 static inline __attribute__((always_inline)) void put_flat(enum wire_type type,
 							   struct stream_mark mark, const void *buf,
-							   size_t moved, uint64_t *counter)
+							   size_t moved, uint64_t *count)
 {
 	struct ring_note note = {
 		.type = type,
 		.fd = mark.id.home,
 		.generation = mark.id.generation,
 		.time = mark.time,
-		.offset = __atomic_fetch_add(counter, moved, __ATOMIC_RELAXED),
 	};
+	if (!conn_count(count, mark.id, moved, &note.offset))
+		return;
 	if (!ring_put_at_once(&boot_ring, &note, buf, moved))
 		put_in_pieces(type, mark, buf, moved, note.offset);
 }
@@ -429,8 +465,7 @@ static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t mov
 		give_up(id, WIRE_OPAQUE_OTHER);
 		return false;
 	}
-	set_kind(id, CONN_TLS_HTTP);
-	return true;
+	return set_kind(id, CONN_TLS_HTTP);
 }
 
 void stream_plain_read(struct stream_mark mark, void *buf, size_t moved)
@@ -453,7 +488,7 @@ void stream_plain_written(struct stream_mark mark, const void *buf, size_t moved
 void stream_plain_eof(struct conn_id id)
 {
 	if (conn_lives(id) && kind_of(id) == CONN_TLS_HTTP)
-		put_control(WIRE_EOF, id, 0, bytes_so_far(&conn_slots[id.home].in_bytes));
+		put_control(WIRE_EOF, id, 0, conn_counted(&conn_slots[id.home].in_bytes));
 }
 
 void stream_plain_shut(struct conn_id id)
@@ -467,14 +502,18 @@ void stream_plain_shut(struct conn_id id)
 }
 
 /* The next record's offset tells how many were missed. */
-static void count_unseen(struct conn_id id, ssize_t moved, uint64_t *counter)
+static void count_unseen(struct conn_id id, ssize_t moved, bool out)
 {
-	bool out = counter == &conn_slots[id.home].out_bytes;
+	struct conn_slot *home = &conn_slots[id.home];
 	enum conn_kind kind = kind_of(id);
+	uint64_t offset;
 	if (moved > 0 && kind == CONN_NEW)
 		give_up(id, WIRE_OPAQUE_OTHER);
-	else if (moved > 0 && kind == CONN_HTTP)
-		__atomic_fetch_add(counter, (uint64_t)moved, __ATOMIC_RELAXED);
+	else if (moved > 0 && kind == CONN_HTTP &&
+		 conn_count(out ? &home->out_bytes : &home->in_bytes, id, (uint64_t)moved,
+			    &offset) &&
+		 !out)
+		lost_in(id);
 	else if (moved > 0 && kind == CONN_TLS)
 		ciphertext_moved(id, out);
 	else if (moved < 0)
@@ -484,11 +523,11 @@ static void count_unseen(struct conn_id id, ssize_t moved, uint64_t *counter)
 void stream_read_unseen(struct stream_mark mark, ssize_t moved)
 {
 	if (conn_lives(mark.id))
-		count_unseen(mark.id, moved, &conn_slots[mark.id.home].in_bytes);
+		count_unseen(mark.id, moved, false);
 }
 
 void stream_written_unseen(struct stream_mark mark, ssize_t moved)
 {
 	if (conn_lives(mark.id))
-		count_unseen(mark.id, moved, &conn_slots[mark.id.home].out_bytes);
+		count_unseen(mark.id, moved, true);
 }

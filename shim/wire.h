@@ -118,6 +118,9 @@ enum wire_type {
 
 /* info of IN and OUT: the payload is plain text of a TLS connection. 0: it moved as it is. */
 #define WIRE_TEXT_OF_TLS 1u
+/* The same, of OUT: bytes that were read before these were written are missing, and no record of IN has
+ * told of them yet; the next one will, by its offset. */
+#define WIRE_LOST_IN 2u
 
 enum wire_opaque {
 	WIRE_OPAQUE_TLS =

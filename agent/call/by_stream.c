@@ -295,3 +295,14 @@ void by_stream_gap(struct by_stream *b, enum session_direction d, uint64_t bytes
 	by_stream_bytes(b, d, span_of(NULL, 0), time_ns);
 	b->bridging = false;
 }
+
+/* Of which stream they were nobody can say. */
+void by_stream_lost_in(struct by_stream *b)
+{
+	for (uint32_t i = 0; i < b->chain_count; i++) {
+		for (struct stream *s = b->chains[i]; s; s = s->next) {
+			if (!s->whole)
+				inference_request_gap(s->call);
+		}
+	}
+}

@@ -20,6 +20,9 @@ void by_stream_bytes(struct by_stream *b, enum session_direction d, struct span 
 		     uint64_t time_ns);
 void by_stream_gap(struct by_stream *b, enum session_direction d, uint64_t bytes, uint64_t time_ns);
 
+/* As session_lost_in. */
+void by_stream_lost_in(struct by_stream *b);
+
 /* Ends what is open. */
 void by_stream_fail(struct by_stream *b, enum call_error how, uint64_t time_ns);
 

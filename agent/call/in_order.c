@@ -414,6 +414,13 @@ void in_order_gap(struct in_order *o, enum session_direction d, uint64_t bytes, 
 		responses_lost(o);
 }
 
+void in_order_lost_in(struct in_order *o)
+{
+	struct inference *call = read_call(o);
+	if (call)
+		inference_request_gap(call);
+}
+
 void in_order_server_ended(struct in_order *o, uint64_t time_ns)
 {
 	if (!o->given_up && h1_eof(o->out))

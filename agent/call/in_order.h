@@ -24,6 +24,9 @@ struct inference *in_order_take_upgraded(struct in_order *o);
 
 void in_order_gap(struct in_order *o, enum session_direction d, uint64_t bytes, uint64_t time_ns);
 
+/* As session_lost_in. */
+void in_order_lost_in(struct in_order *o);
+
 /* The server ended the connection, and wrote all it wanted to: a body that runs to its end is whole. */
 void in_order_server_ended(struct in_order *o, uint64_t time_ns);
 /* Ends what is open. */

@@ -158,6 +158,14 @@ void session_gap(struct session *s, enum session_direction d, uint64_t bytes, ui
 		by_stream_gap(s->by_stream, d, bytes, time_ns);
 }
 
+void session_lost_in(struct session *s)
+{
+	if (s->in_order)
+		in_order_lost_in(s->in_order);
+	else if (s->by_stream)
+		by_stream_lost_in(s->by_stream);
+}
+
 void session_eof(struct session *s, uint64_t time_ns)
 {
 	(void)time_ns;

@@ -38,6 +38,9 @@ void session_bytes(struct session *s, enum session_direction d, struct span byte
 		   uint64_t time_ns);
 /* `bytes` of a direction's stream were lost before what comes next. */
 void session_gap(struct session *s, enum session_direction d, uint64_t bytes, uint64_t time_ns);
+/* Bytes that came in were lost before what goes out next; session_gap tells how many, if more come in. A
+ * request that is not whole by now will not be. */
+void session_lost_in(struct session *s);
 /* The client sends no more (a read returned 0). It may still read: half-close is legal. */
 void session_eof(struct session *s, uint64_t time_ns);
 /* The server shut its writing side down. */

@@ -143,6 +143,8 @@ static void take_bytes(struct flow *f, struct connection *c, const struct ring_r
 		else
 			f->stats.http++;
 	}
+	if (d == FLOW_OUT && (rec->info & WIRE_LOST_IN) && c->conn)
+		f->sink.lost_in(c->conn);
 	if (!reach(f, c, d, rec->offset, rec->time_ns) || !rec->payload.len)
 		return;
 	c->expected[d] += rec->payload.len;

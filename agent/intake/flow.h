@@ -28,6 +28,9 @@ struct flow_sink {
 	void *(*opened)(void *user);
 	void (*bytes)(void *conn, enum flow_direction d, struct span bytes, uint64_t time_ns);
 	void (*gap)(void *conn, enum flow_direction d, uint64_t bytes, uint64_t time_ns);
+	/* Bytes that came in are missing, before what goes out next: a gap will tell how many, if more
+	 * come in. */
+	void (*lost_in)(void *conn);
 	void (*eof)(void *conn, uint64_t time_ns);
 	void (*shut)(void *conn, uint64_t time_ns); /* the writing side */
 	void (*failed)(void *conn, int error, uint64_t time_ns);

@@ -47,6 +47,10 @@ static void on_gap(void *conn, enum flow_direction d, uint64_t n, uint64_t time_
 	(void)d, (void)time_ns;
 	must(((struct fuzz_conn *)conn)->open && n > 0, "a gap of nobody");
 }
+static void on_lost_in(void *conn)
+{
+	must(((struct fuzz_conn *)conn)->open, "a loss of nobody");
+}
 static void on_event(void *conn, uint64_t time_ns)
 {
 	(void)time_ns;
@@ -155,7 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ring_reader *r = NULL;
 	struct process p;
-	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,   on_event,
+	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,   on_lost_in, on_event,
 				       on_event,  on_failed, on_ended, NULL};
 	if (size < 1 + 12 * LANES || size > LANE_BYTES)
 		return 0;

@@ -10,7 +10,7 @@
  *		{"model":"m"}
  *	20 out                              wrote
  *	21 chunk                            wrote as one chunk of a chunked body
- *	22 eof | shut | fail EPIPE | close | died | lost | gap in 500 | gap out 500
+ *	22 eof | shut | fail EPIPE | close | died | lost | gap in 500 | gap out 500 | missing
  *	23 open                             a further connection; the first is there at the beginning
  *	lossless                            what it shows cannot be told when bytes are missing
  *	pipelines                           the client is not followed further after a loss
@@ -32,6 +32,7 @@
 enum case_kind {
 	CASE_BYTES,
 	CASE_GAP,
+	CASE_MISSING, /* bytes that came in; of the ring's records, the next one that goes out says so */
 	CASE_EOF,
 	CASE_SHUT,
 	CASE_FAIL,
@@ -153,6 +154,8 @@ static inline void case_add_event(struct call_case *c, const char *line)
 	} else if (strcmp(what, "fail") == 0) {
 		e->kind = CASE_FAIL;
 		e->number = strcmp(a, "EPIPE") == 0 ? EPIPE : ECONNRESET;
+	} else if (strcmp(what, "missing") == 0) {
+		e->kind = CASE_MISSING;
 	} else if (strcmp(what, "eof") == 0) {
 		e->kind = CASE_EOF;
 	} else if (strcmp(what, "shut") == 0) {

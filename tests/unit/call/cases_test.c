@@ -84,6 +84,9 @@ static void play(struct run *r, const struct case_event *e)
 		tell_hole(r, e->direction, e->time_ns);
 		session_gap(r->session, e->direction, e->number, e->time_ns);
 		break;
+	case CASE_MISSING:
+		session_lost_in(r->session);
+		break;
 	case CASE_EOF:
 		tell_hole(r, SESSION_IN, e->time_ns);
 		session_eof(r->session, e->time_ns);

@@ -57,6 +57,11 @@ static void on_gap(void *conn, enum flow_direction d, uint64_t bytes, uint64_t t
 		      (unsigned long long)bytes);
 }
 
+static void on_lost_in(void *conn)
+{
+	trace("%u:lost-in ", number(conn));
+}
+
 static void on_eof(void *conn, uint64_t time_ns)
 {
 	(void)time_ns;
@@ -88,7 +93,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fx = (struct fixture){0};
-	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,   on_eof,
+	const struct flow_sink sink = {on_opened, on_bytes,  on_gap,   on_lost_in, on_eof,
 				       on_shut,	  on_failed, on_ended, &fx};
 	fx.flow = flow_new(&sink);
 	return fx.flow ? 0 : -1;
@@ -178,6 +183,25 @@ static void test_a_jump_is_a_gap_of_known_length(void **state)
 	expect("1:open 1:in(ab) 1:in-gap(8) 1:in(kl) 1:out-gap(4) 1:out(x) 1:in-gap(3) 1:eof "
 	       "1:out-gap(4) 1:closed ");
 	assert_int_equal(flow_stats(fx.flow).gaps, 4);
+}
+
+static void test_what_goes_out_tells_that_what_came_in_is_missing(void **state)
+{
+	(void)state;
+	put(WIRE_OPEN, 7, 1, 0, "");
+	put(WIRE_IN, 7, 1, 0, "ab");
+	struct ring_record rec = {
+		.type = WIRE_OUT, .fd = 7, .generation = 1, .payload = span_str("x")};
+	rec.info = WIRE_LOST_IN | WIRE_TEXT_OF_TLS;
+	flow_record(fx.flow, &rec);
+	put(WIRE_OUT, 7, 1, 1, "y");
+	put(WIRE_IN, 7, 1, 10, "c");
+	expect("1:open 1:in(ab) 1:lost-in 1:out(x) 1:out(y) 1:in-gap(8) 1:in(c) ");
+	put(WIRE_OPEN, 8, 1, 0, "");
+	rec.fd = 8;
+	rec.type = WIRE_IN;
+	flow_record(fx.flow, &rec);
+	expect("2:open 2:in(x) ");
 }
 
 static void test_a_failure_tells_what_was_written_before_it(void **state)
@@ -455,6 +479,7 @@ int main(void)
 		TEST(test_the_usual_life),
 		TEST(test_connections_do_not_mix),
 		TEST(test_a_jump_is_a_gap_of_known_length),
+		TEST(test_what_goes_out_tells_that_what_came_in_is_missing),
 		TEST(test_a_failure_tells_what_was_written_before_it),
 		TEST(test_the_side_that_is_shut),
 		TEST(test_bytes_that_were_there_already_contradict),

@@ -128,6 +128,33 @@ static void test_a_call_that_comes_back_to_another_connection_records_nothing(vo
 				       "in 5.2 @0 PUT ");
 }
 
+static void close_and_accept_5(void)
+{
+	conn_closing(5);
+	conn_accepted(5);
+}
+
+/* While the thread that comes late is between its last look at the connection and its record: where the
+ * successor's bytes lie does not change. */
+static void test_a_successor_begins_at_0_whoever_comes_late(void **state)
+{
+	(void)state;
+	uint64_t offset;
+	conn_accepted(5);
+	reads(5, "GET ", 0);
+	writes(5, "HTTP");
+	struct conn_id first = conn_of(5);
+	played.meanwhile = close_and_accept_5;
+	reads(5, "late", 0);
+	assert_false(conn_count(&conn_slots[5].in_bytes, first, 4, &offset));
+	assert_false(conn_count(&conn_slots[5].out_bytes, first, 4, &offset));
+	reads(5, "PUT ", 0);
+	writes(5, "HTTP");
+	assert_string_equal(records(),
+			    "open 5.1, in 5.1 @0 GET , out 5.1 @0 HTTP, close 5.1, open 5.2, "
+			    "in 5.2 @0 PUT , out 5.2 @0 HTTP");
+}
+
 static void test_descriptors_past_the_table_are_counted(void **state)
 {
 	(void)state;
@@ -156,6 +183,7 @@ int main(void)
 		TEST(test_a_range_closes_what_is_watched_in_it),
 		TEST(test_a_vfork_child_changes_nothing),
 		TEST(test_a_call_that_comes_back_to_another_connection_records_nothing),
+		TEST(test_a_successor_begins_at_0_whoever_comes_late),
 		TEST(test_descriptors_past_the_table_are_counted),
 	};
 	return RECORDS_RUN("shim/conn", tests);

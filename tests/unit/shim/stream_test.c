@@ -187,7 +187,48 @@ static void test_a_full_lane_counts_what_it_drops(void **state)
 	assert_int_equal(kept, (LANE_BYTES - WIRE_LANE_RESERVE) / 1032);
 	assert_int_equal(lane->dropped_records, 100 - kept);
 	assert_int_equal(lane->dropped_bytes, 1000 * (100 - kept));
-	assert_int_equal(conn_slots[5].out_bytes, 100000);
+	assert_int_equal(conn_counted(&conn_slots[5].out_bytes), 100000);
+}
+
+/* As if nobody read it, or all of it. */
+static void be_full(bool full)
+{
+	struct wire_lane *lane = played_lane();
+	lane->tail = full ? lane->head - LANE_BYTES : lane->head;
+	boot_ring.lane[0].tail_seen = lane->tail;
+}
+
+/* The answer may be the next record that fits, and the last one. */
+static void test_an_answer_tells_that_a_part_of_the_request_is_missing(void **state)
+{
+	(void)state;
+	conn_accepted(5);
+	reads(5, "PUT ", 0);
+	writes(5, "HTTP");
+	be_full(true);
+	writes(5, "lost");
+	be_full(false);
+	writes(5, "x");
+	assert_string_equal(records(), "out 5.1 @8 x");
+	be_full(true);
+	reads(5, "lost", 0);
+	writes(5, "lost");
+	be_full(false);
+	writes(5, "a");
+	writes(5, "b");
+	assert_string_equal(records(), "out 5.1 @13 a (2), out 5.1 @14 b");
+	be_full(true);
+	reads(5, "lost", 0);
+	be_full(false);
+	reads(5, "c", 0);
+	writes(5, "d");
+	assert_string_equal(records(), "in 5.1 @12 c, out 5.1 @15 d");
+	/* What the kernel moved unseen is missing, too. */
+	stream_read_unseen(stream_before_read(5), 7);
+	writes(5, "e");
+	stream_written_unseen(stream_before_write(5), 7);
+	writes(5, "f");
+	assert_string_equal(records(), "out 5.1 @16 e (2), out 5.1 @24 f");
 }
 
 /* And from the next record on in another where it is changed. */
@@ -244,6 +285,7 @@ int main(void)
 		TEST(test_more_than_the_buffer_is_a_gap),
 		TEST(test_a_long_call_becomes_several_records),
 		TEST(test_a_full_lane_counts_what_it_drops),
+		TEST(test_an_answer_tells_that_a_part_of_the_request_is_missing),
 		TEST(test_times_are_in_the_clock_of_the_header),
 		TEST(test_failures_that_end_a_connection_are_told),
 	};
