@@ -154,7 +154,9 @@ struct wire_header {
 	/*   68 */ uint32_t clock;     /* enum wire_clock; the agent may store MONOTONIC */
 	/*   72 */ uint64_t unwatched; /* accepts past the descriptor table; shim adds, atomic */
 	/*   80 */ uint64_t made_counter; /* at made_mono_ns, highest bit 0; 0 = not known */
-	/*   88 */ uint8_t reserved1[40];
+	/*   88 */ uint64_t
+		unwatched_told; /* of them, those that an agent has exported; agent's own */
+	/*   96 */ uint8_t reserved1[32];
 	/*  128 */ char program[64];	   /* basename of the executable, NUL-terminated, cut */
 	/*  192 */ char provider[64];	   /* INFERWIRE_PROVIDER or empty */
 	/*  256 */ char service_name[256]; /* OTEL_SERVICE_NAME or empty */
@@ -175,7 +177,8 @@ struct wire_lane {
 	/* 128 */ uint64_t tail; /* agent stores, shim reads */
 	/* 136 */ uint64_t
 		read; /* agent's own: records before it were read, tail is on its way there */
-	/* 144 */ uint8_t reserved2[48];
+	/* 144 */ uint64_t told; /* agent's own: of dropped_records, those that were exported */
+	/* 152 */ uint8_t reserved2[40];
 	/* 192 */ uint8_t reserved3[64];
 };
 
@@ -194,6 +197,7 @@ struct wire_record {
 _Static_assert(sizeof(struct wire_header) == WIRE_HEADER_BYTES, "header layout");
 _Static_assert(offsetof(struct wire_header, clock) == 68, "header layout");
 _Static_assert(offsetof(struct wire_header, made_counter) == 80, "header layout");
+_Static_assert(offsetof(struct wire_header, unwatched_told) == 88, "header layout");
 _Static_assert(offsetof(struct wire_header, program) == 128, "header layout");
 _Static_assert(offsetof(struct wire_header, resource_attributes) == 512, "header layout");
 _Static_assert(offsetof(struct wire_header, command_line) == 4608, "header layout");
@@ -202,6 +206,7 @@ _Static_assert(sizeof(struct wire_lane) == WIRE_LANE_HEADER_BYTES, "lane layout"
 _Static_assert(offsetof(struct wire_lane, dropped_records) == 64, "lane layout");
 _Static_assert(offsetof(struct wire_lane, tail) == 128, "lane layout");
 _Static_assert(offsetof(struct wire_lane, read) == 136, "lane layout");
+_Static_assert(offsetof(struct wire_lane, told) == 144, "lane layout");
 _Static_assert(sizeof(struct wire_record) == WIRE_RECORD_BYTES, "record layout");
 
 /* The processor's counter, as both sides read it: its highest bit is taken for 0. It may be read a

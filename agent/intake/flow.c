@@ -33,6 +33,7 @@ struct flow {
 	struct flow_sink sink;
 	struct connection *at; /* by descriptor */
 	uint32_t room;
+	bool goes_on;
 	struct flow_stats stats;
 };
 
@@ -51,6 +52,11 @@ void flow_free(struct flow *f)
 	flow_end(f, FLOW_LOST, 0);
 	free(f->at);
 	free(f);
+}
+
+void flow_goes_on(struct flow *f)
+{
+	f->goes_on = true;
 }
 
 static void end_connection(struct flow *f, struct connection *c, enum flow_end how,
@@ -97,6 +103,9 @@ static void begin(struct flow *f, struct connection *c, const struct ring_record
 		.generation = rec->generation, .open = true, .conn = f->sink.opened(f->sink.user)};
 	f->stats.opened++;
 	f->stats.live++;
+	/* It is the client who speaks first. */
+	bool first = rec->type == WIRE_OPEN || (rec->type == WIRE_IN && !rec->offset);
+	c->counted = f->goes_on && !first;
 	if (rec->type == WIRE_OPEN || !rec->offset)
 		return;
 	/* Joined in the middle. */

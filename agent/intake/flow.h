@@ -58,6 +58,9 @@ struct flow;
 struct flow *flow_new(const struct flow_sink *sink); /* NULL without memory */
 void flow_free(struct flow *f);			     /* ends what is open as FLOW_LOST */
 
+/* Somebody before us has followed the process: a connection that is joined in the middle was counted then. */
+void flow_goes_on(struct flow *f);
+
 void flow_record(struct flow *f, const struct ring_record *rec);
 
 /* Records of opening or closing of a lane were dropped. `is_open` tells whether a descriptor of the

@@ -461,6 +461,29 @@ struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t n)
 	};
 }
 
+static void note(struct ring_reader *r, uint64_t *at, uint64_t value)
+{
+	if (r->cut)
+		return;
+	if (sigsetjmp(cut_guard_back, 0)) {
+		r->cut = true;
+		return;
+	}
+	touch(r);
+	__atomic_store_n(at, value, __ATOMIC_RELAXED);
+	let_go();
+}
+
+uint64_t ring_reader_told(struct ring_reader *r, uint32_t n)
+{
+	return loss_told(r, &lane_of(r, n)->told);
+}
+
+void ring_reader_tell(struct ring_reader *r, uint32_t n, uint64_t records)
+{
+	note(r, &lane_of(r, n)->told, records);
+}
+
 /* Looks at all of them, whatever the first says: the loads of a loop that may stop wait for each
  * other's cache lines. A function of its own, because locals and sigsetjmp do not go together. */
 static __attribute__((noinline)) bool heads_are_unmoved(const struct ring_reader *r)
@@ -513,4 +536,14 @@ bool ring_reader_broken(const struct ring_reader *r)
 uint64_t ring_reader_unwatched(struct ring_reader *r)
 {
 	return shared_counter(r, &((const struct wire_header *)r->map)->unwatched);
+}
+
+uint64_t ring_reader_unwatched_told(struct ring_reader *r)
+{
+	return shared_counter(r, &((const struct wire_header *)r->map)->unwatched_told);
+}
+
+void ring_reader_tell_unwatched(struct ring_reader *r, uint64_t connections)
+{
+	note(r, &((struct wire_header *)r->map)->unwatched_told, connections);
 }

@@ -72,6 +72,10 @@ struct ring_loss {
 };
 struct ring_loss ring_reader_loss(struct ring_reader *r, uint32_t lane);
 
+/* How many of `records` an agent has exported, this one or one before it; it is noted in the ring. */
+uint64_t ring_reader_told(struct ring_reader *r, uint32_t lane);
+void ring_reader_tell(struct ring_reader *r, uint32_t lane, uint64_t records);
+
 /* Whether a lane is broken (its words cannot be, or the file was cut): nothing more is read of it. */
 bool ring_reader_lane_broken(const struct ring_reader *r, uint32_t lane);
 /* Whether all of them are. */
@@ -79,5 +83,8 @@ bool ring_reader_broken(const struct ring_reader *r);
 
 /* Accepts that went past the shim's descriptor table. */
 uint64_t ring_reader_unwatched(struct ring_reader *r);
+/* And how many of them an agent has exported. */
+uint64_t ring_reader_unwatched_told(struct ring_reader *r);
+void ring_reader_tell_unwatched(struct ring_reader *r, uint64_t connections);
 
 #endif

@@ -177,6 +177,52 @@ static void test_a_loss_that_cannot_be_is_not_told(void **state)
 	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 7);
 }
 
+static void begin_again(struct fixture *f)
+{
+	watch_free(f->watch);
+	f->watch = watch_new(&f->dir, f->m.name, NULL);
+	assert_non_null(f->watch);
+	drain(f);
+}
+
+/* The sums of two agents that followed each other are those of one: what the first has exported is not
+ * told again, and what was lost while there was none is. */
+static void test_a_second_agent_goes_on_where_the_first_was(void **state)
+{
+	struct fixture *f = *state;
+	put_request(&f->m, 8);
+	made_lane(&f->m, 0)->dropped_records = 5;
+	made_header(&f->m)->unwatched = 3;
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 5);
+	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 3);
+	assert_int_equal(connections(f, METRICS_CONN_HTTP), 1);
+	made_lane(&f->m, 0)->dropped_records = 7; /* which it does not export any more */
+	drain(f);
+	begin_again(f);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 2);
+	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 0);
+	made_lane(&f->m, 1)->dropped_records = 1;
+	made_header(&f->m)->unwatched = 4;
+	put_response(&f->m, 8);
+	put_request(&f->m, 9);
+	drain(f);
+	assert_int_equal(all_of(f, METRICS_RECORDS_DROPPED), 3);
+	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 1);
+	assert_int_equal(connections(f, METRICS_CONN_HTTP), 1);
+	/* Words that are in the server's reach. */
+	made_lane(&f->m, 0)->told = UINT64_MAX;
+	made_lane(&f->m, 1)->told = 1000;
+	made_header(&f->m)->unwatched_told = UINT64_MAX;
+	begin_again(f);
+	made_lane(&f->m, 0)->dropped_records = 8;
+	made_lane(&f->m, 1)->dropped_records = 2;
+	made_header(&f->m)->unwatched = 5;
+	drain(f);
+	assert_in_range(all_of(f, METRICS_RECORDS_DROPPED), 1, 10);
+	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 1);
+}
+
 static void put_opaque(struct fixture *f, uint32_t fd, uint16_t why)
 {
 	const struct ring_note note = {
@@ -487,6 +533,7 @@ int main(void)
 		TEST(test_a_call_becomes_metrics),
 		TEST(test_the_death_of_the_process_ends_its_calls),
 		TEST(test_what_the_ring_lost_is_told_once),
+		TEST(test_a_second_agent_goes_on_where_the_first_was),
 		TEST(test_a_loss_that_cannot_be_is_not_told),
 		TEST(test_connections_are_counted_by_kind),
 		TEST(test_connections_that_the_ring_did_not_tell_of),
