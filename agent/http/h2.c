@@ -30,14 +30,19 @@
 enum frame_type {
 	FRAME_DATA = 0,
 	FRAME_HEADERS = 1,
+	FRAME_PRIORITY = 2,
 	FRAME_RST_STREAM = 3,
+	FRAME_SETTINGS = 4,
 	FRAME_PUSH_PROMISE = 5,
+	FRAME_PING = 6,
 	FRAME_GOAWAY = 7,
+	FRAME_WINDOW_UPDATE = 8,
 	FRAME_CONTINUATION = 9,
 };
 
 enum frame_flag {
 	FLAG_END_STREAM = 0x1,
+	FLAG_ACK = 0x1, /* of SETTINGS */
 	FLAG_END_HEADERS = 0x4,
 	FLAG_PADDED = 0x8,
 	FLAG_PRIORITY = 0x20,
@@ -147,6 +152,35 @@ static unsigned prefix_of(const struct h2 *p)
 	}
 }
 
+/*
+ * Whether a frame may have its length, and a stream or none: else the connection is at its end (RFC 9113 6). Here
+ * it says, too, that what is read as a frame is none.
+ */
+static bool is_possible(const struct h2 *p)
+{
+	switch (p->type) {
+	case FRAME_DATA:
+	case FRAME_HEADERS:
+	case FRAME_PRIORITY:
+	case FRAME_CONTINUATION:
+		return p->stream != 0;
+	case FRAME_RST_STREAM:
+		return p->stream && p->left == 4;
+	case FRAME_SETTINGS:
+		return !p->stream && p->left % 6 == 0 && !(p->left && (p->flags & FLAG_ACK));
+	case FRAME_PUSH_PROMISE: /* 8.4: no client sends one */
+		return p->stream && p->side == H2_RESPONSES;
+	case FRAME_PING:
+		return !p->stream && p->left == 8;
+	case FRAME_GOAWAY:
+		return !p->stream;
+	case FRAME_WINDOW_UPDATE:
+		return p->left == 4;
+	default:
+		return true;
+	}
+}
+
 static bool has_fields(const struct h2 *p)
 {
 	return p->type == FRAME_HEADERS || p->type == FRAME_PUSH_PROMISE ||
@@ -175,15 +209,14 @@ static bool read_frame(struct h2 *p)
 	p->prefix = (uint8_t)prefix_of(p);
 	p->padding = 0;
 	p->state = p->prefix ? H2_IN_PREFIX : H2_IN_PAYLOAD;
-	bool of_stream = has_fields(p) || p->type == FRAME_DATA || p->type == FRAME_RST_STREAM;
-	if (p->left < p->prefix || (of_stream && !p->stream))
+	if (p->left < p->prefix || !is_possible(p))
 		return false;
 	if (p->block && p->type != FRAME_CONTINUATION)
 		return false;
 	return !has_fields(p) || begin_block(p);
 }
 
-/* False: the padding is longer than the frame. */
+/* False: the padding is longer than the frame, or the promised stream none of a server (RFC 9113 6.6). */
 static bool read_prefix(struct h2 *p)
 {
 	p->left -= p->prefix;
@@ -193,6 +226,11 @@ static bool read_prefix(struct h2 *p)
 		p->padding = p->room[0];
 	if (p->left < p->padding)
 		return false;
+	if (p->type == FRAME_PUSH_PROMISE) {
+		uint32_t promised = number(p->room + padded, 4) & STREAM_MASK;
+		if (!promised || promised % 2)
+			return false;
+	}
 	p->left -= p->padding;
 	return true;
 }

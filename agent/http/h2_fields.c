@@ -24,10 +24,10 @@ static bool keep(struct h2_fields *f, struct span s)
 	return !f->cut;
 }
 
-/* The first of its name counts, as in HTTP/1. */
+/* The first of its name that says something counts, as in HTTP/1. */
 static void keep_place(const struct h2_fields *f, struct h2_place *p, size_t len)
 {
-	if (!p->at)
+	if (!p->len)
 		*p = (struct h2_place){(uint32_t)(f->text.len - len), (uint32_t)len};
 }
 

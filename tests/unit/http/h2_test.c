@@ -189,10 +189,21 @@ static void test_what_is_bad(void **state)
 		const char *payload;
 		size_t len;
 	} bad[] = {
-		{DATA, 0, 0, "x", 1},		       /* a stream's frame without one */
-		{HEADERS, END_HEADERS, 0, "\x88", 1},  /* the same */
-		{RST_STREAM, 0, 1, "\0\0", 2},	       /* too short */
-		{GOAWAY, 0, 0, "\0\0\0\0\0\0\0", 7},   /* the same */
+		{DATA, 0, 0, "x", 1},		      /* a stream's frame without one */
+		{HEADERS, END_HEADERS, 0, "\x88", 1}, /* the same */
+		{RST_STREAM, 0, 1, "\0\0", 2},	      /* too short */
+		{GOAWAY, 0, 0, "\0\0\0\0\0\0\0", 7},  /* the same */
+		{RST_STREAM, 0, 1, "\0\0\0\0\0", 5},  /* too long */
+		{PING, 0, 0, "1234567", 7},
+		{PING, 0, 1, "12345678", 8}, /* of a stream */
+		{SETTINGS, 0, 0, "\0\0\0\0\0", 5},
+		{SETTINGS, 1, 0, "\0\1\0\0\0\0", 6}, /* its acknowledgement is empty */
+		{SETTINGS, 0, 1, "", 0},
+		{GOAWAY, 0, 1, "\0\0\0\0\0\0\0\0", 8},
+		{WINDOW_UPDATE, 0, 1, "\0\0\0\1\0", 5},
+		{PRIORITY, 0, 0, "\0\0\0\1\0", 5},
+		{PUSH_PROMISE, END_HEADERS, 1, "\0\0\0\3\x82", 5}, /* a client's stream */
+		{PUSH_PROMISE, END_HEADERS, 1, "\0\0\0\0\x82", 5}, /* none */
 		{DATA, PADDED, 1, "\5body", 5},	       /* padding longer than the frame */
 		{DATA, PADDED, 1, "", 0},	       /* no room for its length */
 		{CONTINUATION, END_HEADERS, 1, "", 0}, /* of no block */
@@ -208,6 +219,16 @@ static void test_what_is_bad(void **state)
 		frames_head(&f, 3, 0, ":status: 200\n");
 		gives(" 1<200  >#");
 	}
+}
+
+/* RFC 9113 8.4 */
+static void test_client_pushes(void **state)
+{
+	(void)state;
+	side = H2_REQUESTS;
+	frames_put(&f, span_str(H2_PREFACE));
+	frames_raw(&f, PUSH_PROMISE, END_HEADERS, 1, span_of("\0\0\0\2\x82", 5));
+	gives("#");
 }
 
 static void test_bad_beginnings(void **state)
@@ -249,7 +270,8 @@ static void test_fields(void **state)
 	(void)state;
 	struct h2_event ev;
 	frames_head(&f, 1, 0,
-		    ":status: 200\nserver: one\nserver: two\nx-long: 1\rx-evil: 2\nX-Kept: yes\n"
+		    ":status: 200\nserver: \nserver: one\nserver: two\nx-long: 1\rx-evil: 2\n"
+		    "X-Kept: yes\n"
 		    "bad name: 3\n:path: /late\nempty: \n");
 	h2 = h2_new(H2_RESPONSES);
 	struct span in = frames_span(&f);
@@ -346,6 +368,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_push, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ends_of_streams, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_bad, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_client_pushes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_beginnings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_table_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fields, set_up, tear_down),
