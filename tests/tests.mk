@@ -101,11 +101,12 @@ oracle_program = $(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) $(DEP_CFLAGS) -isystem $(LL
 $(BUILD)/oracles/llhttp.a: tests/oracles/llhttp.sh tests/oracles/requirements-llhttp.txt
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) sh $<
-$(BUILD)/oracles/http/%: tests/oracles/http/%.c $(call libs_of,obj,http base) $(BUILD)/oracles/llhttp.a
+ORACLE_HEADERS := $(wildcard tests/oracles/*.h tests/oracles/*/*.h)
+$(BUILD)/oracles/http/%: tests/oracles/http/%.c $(ORACLE_HEADERS) $(call libs_of,obj,http base) $(BUILD)/oracles/llhttp.a
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
 	$(oracle_program)
-$(BUILD)/oracles/body/%: tests/oracles/body/%.c $(call libs_of,obj,body base)
+$(BUILD)/oracles/body/%: tests/oracles/body/%.c $(ORACLE_HEADERS) $(call libs_of,obj,body base)
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
 	$(oracle_program)
@@ -122,6 +123,7 @@ $(BESIDE_NODE): $(BUILD)/oracles/%: tests/oracles/%.c $(call libs_of,san,body ba
 
 .PHONY: oracles
 oracles: $(ORACLES)
+	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) SECONDS_EACH=$(SECONDS) sh tests/check.sh $(BUILD) oracles
 
 # ---- make check: every test, and the closing line -------------------------------------------------

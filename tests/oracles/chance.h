@@ -56,14 +56,19 @@ struct text {
 	size_t len, room;
 };
 
+static inline void make_room(struct text *t, size_t len)
+{
+	if (len <= t->room)
+		return;
+	t->room = len * 2;
+	t->at = realloc(t->at, t->room);
+	if (!t->at)
+		abort();
+}
+
 static inline void put(struct text *t, const void *at, size_t len)
 {
-	if (t->len + len > t->room) {
-		t->room = (t->len + len) * 2;
-		t->at = realloc(t->at, t->room);
-		if (!t->at)
-			abort();
-	}
+	make_room(t, t->len + len);
 	if (len)
 		memcpy(t->at + t->len, at, len);
 	t->len += len;
