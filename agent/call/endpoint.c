@@ -45,8 +45,13 @@ static const struct row rows[] = {
 	NOT("/control"),      /* llama-server v0.5.0: /v1/chat/completions/control */
 	NOT("/cancel"),	      /* vLLM: /v1/responses/ID/cancel */
 	NOT("/lookup"),	      /* llama-server v0.5.0: /v1/streams/lookup, replays */
-	NOT("/load"),	      /* llama-server's router: /models/load */
-	NOT("/unload"),	      /* the same */
+	NOT("/models/count-tokens:rawPredict"), /* Anthropic's on Vertex */
+	NOT("/models/image{}:predict"),		/* Vertex, Gemini: imagen, imagegeneration */
+	NOT("/models/lyria{}:predict"),		/* music */
+	NOT("/model/stability.{}/invoke"),	/* Bedrock: images */
+	NOT("/model/us.stability.{}/invoke"),	/* the same */
+	NOT("/load"),				/* llama-server's router: /models/load */
+	NOT("/unload"),				/* the same */
 
 	/* OpenAI: chat. All servers of wire-formats.md but Triton's classic front and TEI. */
 	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED), /* Azure */
@@ -98,17 +103,18 @@ static const struct row rows[] = {
 
 	/* SGLang 2026-07, TGI 2026-01, vLLM's demo server and /inference/v1, LMDeploy, Cohere v1 */
 	ROW("/generate", COMPLETION, ASKED), ROW("/generate_stream", COMPLETION, ALWAYS), /* TGI */
-	ROW("/embed", EMBEDDING, ASKED),	   /* TEI 2026-07, Cohere (vLLM /v2/embed) */
-	ROW("/embed_all", EMBEDDING, ASKED),	   /* TEI */
-	ROW("/embed_sparse", EMBEDDING, ASKED),	   /* TEI */
-	ROW("/encode", EMBEDDING, ASKED),	   /* SGLang, LMDeploy /v1/encode */
-	ROW("/pooling", EMBEDDING, ASKED),	   /* vLLM, LMDeploy */
-	ROW("/rerank", RERANK, ASKED),		   /* vLLM, SGLang, TEI, llama-server, Cohere */
-	ROW("/score", RERANK, ASKED),		   /* vLLM, SGLang */
-	ROW("/classify", RERANK, ASKED),	   /* vLLM, SGLang */
-	ROW("/generative_scoring", RERANK, ASKED), /* vLLM */
-	ROW("/similarity", RERANK, ASKED),	   /* TEI */
-	ROW("/get_ppl", RERANK, ASKED),		   /* LMDeploy */
+	ROW("/generate/stream", COMPLETION, ALWAYS), /* KoboldCpp 2026-06, Aphrodite, TabbyAPI */
+	ROW("/embed", EMBEDDING, ASKED),	     /* TEI 2026-07, Cohere (vLLM /v2/embed) */
+	ROW("/embed_all", EMBEDDING, ASKED),	     /* TEI */
+	ROW("/embed_sparse", EMBEDDING, ASKED),	     /* TEI */
+	ROW("/encode", EMBEDDING, ASKED),	     /* SGLang, LMDeploy /v1/encode */
+	ROW("/pooling", EMBEDDING, ASKED),	     /* vLLM, LMDeploy */
+	ROW("/rerank", RERANK, ASKED),		     /* vLLM, SGLang, TEI, llama-server, Cohere */
+	ROW("/score", RERANK, ASKED),		     /* vLLM, SGLang */
+	ROW("/classify", RERANK, ASKED),	     /* vLLM, SGLang */
+	ROW("/generative_scoring", RERANK, ASKED),   /* vLLM */
+	ROW("/similarity", RERANK, ASKED),	     /* TEI */
+	ROW("/get_ppl", RERANK, ASKED),		     /* LMDeploy */
 
 	/* llama-stack to 0.2, native; /inference/completion and /embeddings are above */
 	ROW("/inference/chat-completion", CHAT_COMPLETION, ASKED),

@@ -27,6 +27,7 @@ static const struct evidence by_command[] = {
 	{"sgl-model-gateway", "sglang"},
 	{"sgl-router", "sglang"},
 	{"local-ai", "localai"},
+	{"koboldcpp", "koboldcpp"},
 	{"ik_llama", "llama.cpp"},
 	{"llamafile", "llama.cpp"},
 	{"llama_stack", "llama-stack"},

@@ -73,6 +73,10 @@ static const struct json_want wants[] = {
 	{"usage.prompt_cache_hit_tokens", COUNT(CACHED)},	      /* DeepSeek */
 	{"usage.cached_tokens", COUNT(CACHED)},			      /* Together, Moonshot */
 	{"usage.avg_tok_per_sec", WANT_MARK_MISTRALRS},
+	/* Moonshot's streams: on the last chunk of each choice */
+	{"choices[].usage.prompt_tokens", COUNT(ENGINE_INPUT)},
+	{"choices[].usage.completion_tokens", COUNT(ENGINE_OUTPUT)},
+	{"choices[].usage.cached_tokens", COUNT(ENGINE_CACHED)},
 	{"x_groq.usage.prompt_tokens", COUNT(INPUT)}, /* Groq's streams */
 	{"x_groq.usage.completion_tokens", COUNT(OUTPUT)},
 
@@ -195,6 +199,13 @@ static const struct json_want wants[] = {
 	{"results[].generated_token_count", COUNT(ENGINE_OUTPUT)},
 	{"results[].input_token_count", COUNT(ENGINE_INPUT)},
 	{"results[].stop_reason", WANT_STOP_TYPE},
+
+	/* KoboldCpp 2026-06, native: /api/v1/generate and its stream */
+	{"results[].text", WANT_TEXT},
+	{"results[].finish_reason", WANT_FINISH},
+	{"results[].prompt_tokens", COUNT(ENGINE_INPUT)},
+	{"results[].completion_tokens", COUNT(ENGINE_OUTPUT)},
+	{"token", WANT_LOOSE}, /* a string; TGI's is an object */
 
 	/* Aleph Alpha: /complete */
 	{"completions[].completion", WANT_TEXT},

@@ -37,6 +37,7 @@ static void test_command_lines(void **state)
 		{"python3", "python3 /usr/local/bin/trtllm-serve x", "tensorrt-llm"},
 		{"python3", "python3 -m tensorrt_llm.commands.serve", "tensorrt-llm"},
 		{"tritonserver", "tritonserver --model-repository=/m", "triton"},
+		{"python3", "python3 koboldcpp.py --model m.gguf", "koboldcpp"},
 		{"mistralrs-server", "mistralrs-server plain", "mistral.rs"},
 		{"python3", "/venv/bin/python /venv/bin/llama stack run starter", "llama-stack"},
 		{"python3", "python3 -m llama_stack.core.server.server cfg", "llama-stack"},
