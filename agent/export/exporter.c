@@ -38,7 +38,7 @@
  * not hold up the end of the agent for the whole of the export timeout. */
 #define FLUSH_RETRY_NS (5000ull * CLOCK_MS_NS)
 /* And the end comes even where exports have no timeout. */
-#define FLUSH_MAX_MS 30000u
+#define FLUSH_MAX_MS 10000u
 
 struct exporter {
 	const struct config *config;
@@ -322,8 +322,9 @@ void exporter_stop(struct exporter *e)
 	pthread_mutex_lock(&e->mutex);
 	e->stopping = e->hurry = true;
 	e->retry_deadline_ns = now_ns + FLUSH_RETRY_NS;
-	if (e->config->export_timeout_ms)
-		e->stop_deadline_ns = now_ns + (uint64_t)e->config->export_timeout_ms * CLOCK_MS_NS;
+	uint64_t most_ms =
+		e->config->export_timeout_ms ? e->config->export_timeout_ms : FLUSH_MAX_MS;
+	e->stop_deadline_ns = now_ns + most_ms * CLOCK_MS_NS;
 	atomic_store_explicit(&e->abort_at_ns, e->stop_deadline_ns, memory_order_relaxed);
 	pthread_cond_signal(&e->wake);
 	pthread_mutex_unlock(&e->mutex);

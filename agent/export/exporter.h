@@ -44,7 +44,7 @@ void exporter_submit(struct exporter *e, struct export_batch *b);
 /* Whether every `last` process that was submitted has been sent or given up. */
 bool exporter_idle(struct exporter *e);
 
-/* Sends what waits, within config's export timeout, and ends the thread. */
+/* Sends what waits, within config's export timeout (ten seconds where there is none), and ends the thread. */
 void exporter_stop(struct exporter *e);
 
 /* Counters of its own work, since the start. */

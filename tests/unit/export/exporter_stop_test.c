@@ -91,6 +91,21 @@ static void test_stop_keeps_its_deadline(void **state)
 	http_script_stop(s);
 }
 
+/* Without any timeout, and with a receiver that never answers. */
+static void test_stop_ends_where_exports_have_no_timeout(void **state)
+{
+	(void)state;
+	const struct http_reply replies[] = {{.head = NULL}};
+	struct http_script *s = http_script_start(replies, 1, 0);
+	struct config c = config_for(s->port);
+	c.export_timeout_ms = c.request_timeout_ms = 0;
+	struct exporter *e = exporter_start(&c);
+	exporter_submit(e, batch_of(1, 1, true));
+	assert_non_null(http_script_request(s, 0));
+	assert_in_range(stop_ms(e), 9000, 13000);
+	http_script_stop(s);
+}
+
 static void test_nothing_to_do(void **state)
 {
 	(void)state;
@@ -118,6 +133,7 @@ int main(void)
 		cmocka_unit_test(test_stop_sends_what_waits),
 		cmocka_unit_test(test_stop_tries_at_once_whatever_was_awaited),
 		cmocka_unit_test(test_stop_keeps_its_deadline),
+		cmocka_unit_test(test_stop_ends_where_exports_have_no_timeout),
 		cmocka_unit_test(test_nothing_to_do),
 	};
 	return cmocka_run_group_tests_name("export/exporter_stop", tests, NULL, NULL);
