@@ -63,6 +63,7 @@ struct loop {
 	int sleep_ms;
 	bool stopping;
 	char last_error[160]; /* of the exporter, as it was reported */
+	bool lines_are_lost;  /* of the call log, and it was reported */
 };
 
 /* ---- processes come ----------------------------------------------------------------------------- */
@@ -341,6 +342,15 @@ static int next_sleep(struct loop *l, unsigned fill)
 	return l->sleep_ms;
 }
 
+/* That lines of the call log are lost, once: a disk that is full stays so. */
+static void report_lost_lines(struct loop *l)
+{
+	if (!l->log || l->lines_are_lost || !call_log_lost(l->log))
+		return;
+	l->lines_are_lost = true;
+	report("INFERWIRE_CALL_LOG: %s: lines are lost, it is full or slow", l->config->call_log);
+}
+
 static void turn(struct loop *l, int signal_fd)
 {
 	unsigned fill = drain_all(l);
@@ -349,6 +359,7 @@ static void turn(struct loop *l, int signal_fd)
 	export_when_due(l, now_ns);
 	if (now_ns >= l->next_status_ns) {
 		report_export(l);
+		report_lost_lines(l);
 		status_file_write(l->dir->fd, now_ns - l->started_ns, l->exporter, l->watches,
 				  l->count);
 		l->next_status_ns = now_ns + STATUS_NS;
@@ -428,13 +439,23 @@ static int open_outputs(struct loop *l, bool goes_on_without_log)
 	return 0;
 }
 
+static void close_log(struct loop *l)
+{
+	call_log_flush(l->log);
+	uint64_t lost = call_log_lost(l->log);
+	if (lost)
+		report("INFERWIRE_CALL_LOG: %s: lines that were lost: %" PRIu64,
+		       l->config->call_log, lost);
+	call_log_close(l->log);
+}
+
 static void close_outputs(struct loop *l)
 {
 	if (l->exporter)
 		exporter_stop(l->exporter);
 	remove_dead(l); /* sent or given up, now */
 	if (l->log)
-		call_log_close(l->log);
+		close_log(l);
 	if (l->stopping)
 		unlinkat(l->dir->fd, STATUS_FILE_NAME, 0);
 	if (l->wakers >= 0)

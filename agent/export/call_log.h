@@ -18,6 +18,7 @@ void call_log_put(struct call_log *l, const struct process *p, const struct call
 void call_log_reopen(struct call_log *l);
 /* Waits until what was queued is in the file. */
 void call_log_flush(struct call_log *l);
+/* Lines so far: past the queue, or not written whole. */
 uint64_t call_log_lost(struct call_log *l);
 void call_log_close(struct call_log *l);
 

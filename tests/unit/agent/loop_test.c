@@ -123,6 +123,17 @@ static void test_what_the_dead_left_goes_out_and_it_ends(void **state)
 	assert_int_equal(lines_with(f, WIRE_LOG_NAME, "ended: 2 calls, 0 lost"), 1);
 }
 
+static void test_lines_that_the_call_log_lost_are_told(void **state)
+{
+	struct fixture *f = *state;
+	f->config.call_log = (char *)"/dev/full";
+	made_ring_file(&f->m, "1-2-0.ring", dead_pid(), 5, 1, WIRE_LANE_BYTES_MIN);
+	put_request(&f->m, 8);
+	put_response(&f->m, 8);
+	run_loop(f, 0);
+	assert_int_equal(lines_with(f, WIRE_LOG_NAME, "/dev/full: lines that were lost: 1"), 1);
+}
+
 static void test_patience_ends(void **state)
 {
 	struct fixture *f = *state;
@@ -265,6 +276,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_the_dead_left_goes_out_and_it_ends),
+		TEST(test_lines_that_the_call_log_lost_are_told),
 		TEST(test_patience_ends),
 		TEST(test_what_is_none_of_ours_is_left_alone),
 		TEST(test_a_signal_ends_it_and_the_living_keep_their_rings),
