@@ -228,14 +228,9 @@ static void activate(uint32_t lane_bytes)
 		agent_start(environ, directory);
 }
 
-void boot_activate(void)
-{
-	activate(settings.lane_bytes);
-}
-
 void boot_serve(void)
 {
-	boot_activate();
+	activate(settings.lane_bytes);
 	if (ring_file_header_is_inherited && !behind_filter && boot_has_ring())
 		ring_file_keep_from_children(&boot_ring);
 }
@@ -251,7 +246,7 @@ void boot_listens(int fd)
 	/* Of two threads at once one may be forgotten: both make the ring, which is what it is for. */
 	if (fd >= listeners_end)
 		listeners_end = fd + 1;
-	boot_activate();
+	activate(settings.lane_bytes);
 }
 
 static bool has_listening_socket(void)
@@ -271,7 +266,7 @@ void boot_before_door(void)
 {
 	if (__atomic_load_n(&life.state, __ATOMIC_ACQUIRE) == BOOT_NONE && !behind_filter &&
 	    has_listening_socket())
-		boot_activate();
+		activate(settings.lane_bytes);
 }
 
 void boot_before_user(uid_t user)

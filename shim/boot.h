@@ -13,12 +13,10 @@
 /* Whether this process is to be watched at all. Set once, by the constructor. */
 extern bool boot_enabled;
 
-/* A socket was listened on or accepted from. Makes the ring, unless it is there or cannot be, and
- * starts the agent if nobody holds the directory's lock. Off the hot path; never waits. */
-void boot_activate(void);
-/* The same, for a socket that listens. */
+/* A socket listens. Makes the ring, unless it is there or cannot be, and starts the agent if nobody holds
+ * the directory's lock. Off the hot path; never waits. */
 void boot_listens(int fd);
-/* The same, and this process is one that serves. */
+/* The same when one was accepted: this process is one that serves. */
 void boot_serve(void);
 /* The same in a child that is about to serve a connection which its parent accepted: a small ring. */
 void boot_activate_for_one(void);

@@ -63,10 +63,10 @@ void stream_has_object(struct conn_id id);
 void stream_read_unseen(struct stream_mark mark, ssize_t moved);
 void stream_written_unseen(struct stream_mark mark, ssize_t moved);
 
-/* The connection was given to another process, which may go on with it. Where bytes of it have moved, an
- * answer may come from there. */
 /* From now on its bytes move past every hook. */
 void stream_hidden(int fd);
+/* The connection was given to another process, which may go on with it. Where bytes of it have moved, an
+ * answer may come from there. */
 void stream_handed_over(struct conn_id id);
 
 /* The server is about to end the connection by this descriptor, in one direction or both. One that waits

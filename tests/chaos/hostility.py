@@ -17,7 +17,7 @@ ASAN = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99"}  # leaks 
 
 # shim/wire.h
 HEADER_BYTES, LANE_HEADER_BYTES = 8192, 256
-LANES_AT, LANE_BYTES_AT, CLOCK_AT, UNWATCHED_AT = 16, 20, 68, 72
+LANES_AT, CLOCK_AT, UNWATCHED_AT = 16, 68, 72
 OPENED_S = 0.5  # in which an agent has found a new ring
 HEAD, DROPS, TAIL, READ = 0, (64, 72, 80), 128, 136
 

@@ -4,13 +4,11 @@ Stamps are CLOCK_MONOTONIC nanoseconds, the clock that the shim stamps with. A s
 taken before the call, of something received after it: what the server did lies in between.
 """
 
-import json
 import socket
 import ssl
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 
 
@@ -255,7 +253,3 @@ def get(address: Address, path: str) -> Response:
         return connection.call(request("GET", path, headers={"connection": "close"}))
     finally:
         connection.close()
-
-
-def get_json(address: Address, path: str) -> Any:
-    return json.loads(get(address, path).body)

@@ -98,9 +98,6 @@ extern volatile bool row_may_fault;
 			R(call);                                                                   \
 	} while (0)
 
-/* The same for a call whose result is a new descriptor. */
-#define R_FD(call) R(e.result = (int)(call))
-
 void rows_of_reading(enum kind kind);
 void rows_of_writing(enum kind kind);
 void rows_of_messages(enum kind kind);

@@ -59,10 +59,6 @@ static inline struct wire_record *played_record(void)
 	return (struct wire_record *)((uint8_t *)(lane + 1) + lane->tail);
 }
 
-void boot_activate(void)
-{
-}
-
 void boot_serve(void)
 {
 }
