@@ -176,19 +176,19 @@ static void read_numbers(struct config *c, struct environment *env)
 /* Standard variables that ask for something else than what is done: said, not passed over. */
 static void warn_of_the_rest(struct environment *env)
 {
-	const char *value;
-	value = environment_text("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE");
-	if (value && strcasecmp(value, "cumulative") != 0)
-		environment_warn(env,
-				 "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=%s: only "
-				 "cumulative is exported",
-				 value);
-	value = environment_text("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION");
-	if (value && strcasecmp(value, "explicit_bucket_histogram") != 0)
-		environment_warn(env,
-				 "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=%s: "
-				 "only explicit_bucket_histogram is exported",
-				 value);
+	static const struct {
+		const char *variable, *exported;
+	} fixed[] = {
+		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative"},
+		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+		 "explicit_bucket_histogram"},
+	};
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		const char *value = environment_text(fixed[i].variable);
+		if (value && strcasecmp(value, fixed[i].exported) != 0)
+			environment_warn(env, "%s=%s: only %s is exported", fixed[i].variable,
+					 value, fixed[i].exported);
+	}
 	if (environment_text("OTEL_CONFIG_FILE") ||
 	    environment_text("OTEL_EXPERIMENTAL_CONFIG_FILE"))
 		environment_warn(env, "OTEL_CONFIG_FILE: configuration files are not read, the "

@@ -9,6 +9,8 @@
  * Built with ASan. The server's map has its own guards: pages that cannot be touched, and bytes between
  * them and the map that must stay.
  */
+#include "tests/chaos/writing.h"
+
 #include "agent/intake/ring_reader.h"
 #include "shim/ring.h"
 
@@ -27,7 +29,6 @@
 #define LANES	      4u
 #define LANE_BYTES    WIRE_LANE_BYTES_MIN
 #define DRAIN_RECORDS 4096u
-#define WRITE_MAX     40000u
 #define BOUND_NS      10000000000u /* of one call, by far: the machine may be busy */
 #define CANARY	      0x5a
 
@@ -42,22 +43,6 @@ static struct {
 	uint64_t calls, slowest_ns; /* of the writers */
 } shared;
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* xorshift64 */
-static uint64_t next_random(uint64_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x;
-}
-
 static bool is_over(void)
 {
 	return __atomic_load_n(&shared.is_over, __ATOMIC_RELAXED);
@@ -69,8 +54,8 @@ static void *write_on(void *user)
 	uint32_t fd = (uint32_t)(uintptr_t)user;
 	uint64_t random = fd * 77 + 1, slowest = 0, calls = 0;
 	for (uint64_t offset = 0; !is_over(); calls++) {
-		uint64_t r = next_random(&random), began = now_ns();
-		size_t n = r % 4 ? r / 4 % 600 : r / 4 % WRITE_MAX;
+		size_t n = next_bytes(&random);
+		uint64_t began = now_ns();
 		struct ring_note note = {.type = n ? WIRE_OUT : WIRE_EOF,
 					 .fd = fd,
 					 .generation = 1,

@@ -8,6 +8,8 @@
  * A cycle is a child that makes a ring as the shim does and writes to it from several threads, as fast
  * as it can, until it is killed. It ends after so many cycles or seconds, whichever comes first.
  */
+#include "tests/chaos/writing.h"
+
 #include "agent/base/span.h"
 #include "agent/intake/directory.h"
 #include "agent/intake/ring_reader.h"
@@ -31,7 +33,6 @@
 
 #define WRITERS	      3u
 #define LANES	      WIRE_LANES_DEFAULT
-#define WRITE_MAX     40000u /* several records, and some laps of the smallest lane a cycle */
 #define LIFE_US	      2000u
 #define START_NS      100000000u /* in which a writer begins, or is killed all the same */
 #define DRAIN_RECORDS 4096u
@@ -64,22 +65,6 @@ static void fail(const char *what, uint64_t a, uint64_t b)
 	exit(1);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* xorshift64 */
-static uint64_t next_random(uint64_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x;
-}
-
 /* ---- the child ---------------------------------------------------------------------------------- */
 
 /* The byte at an offset of a writer's stream. */
@@ -94,9 +79,7 @@ static void *write_on(void *user)
 	struct writer *w = user;
 	uint8_t *b = bytes[w->n];
 	for (uint64_t offset = 0;;) {
-		uint64_t r = next_random(&w->random);
-		/* Most are small: the shim's shortest way. */
-		size_t n = r % 4 ? r / 4 % 600 : r / 4 % WRITE_MAX;
+		size_t n = next_bytes(&w->random);
 		for (size_t i = 0; i < n; i++)
 			b[i] = byte_at(w->n, offset + i);
 		struct ring_note note = {.type = n ? WIRE_OUT : WIRE_EOF,

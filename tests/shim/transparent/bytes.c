@@ -14,10 +14,10 @@
 #endif
 
 /* Buffers, and what is none. CALL(p, n) is the call. */
-#define R_READ_BUFFERS(CALL)                                                                       \
+#define R_BUFFERS(CALL, eight, none)                                                               \
 	do {                                                                                       \
-		R(CALL(room, 8));                                                                  \
-		R(CALL(room, 0));                                                                  \
+		R(CALL(eight, 8));                                                                 \
+		R(CALL(none, 0));                                                                  \
 		R(CALL(room, sizeof(room)));                                                       \
 		R(CALL(NULL, 0));                                                                  \
 		R(CALL(NULL, 8));                                                                  \
@@ -31,22 +31,8 @@
 		R(CALL(room, (size_t)-1));                                                         \
 	} while (0)
 
-#define R_WRITE_BUFFERS(CALL)                                                                      \
-	do {                                                                                       \
-		R(CALL("HTTP/1.1", 8));                                                            \
-		R(CALL("HTTP", 0));                                                                \
-		R(CALL(room, sizeof(room)));                                                       \
-		R(CALL(NULL, 0));                                                                  \
-		R(CALL(NULL, 8));                                                                  \
-		R(CALL(unmapped, 8));                                                              \
-		R(CALL(unmapped - 3, 8));                                                          \
-		R(CALL(unmapped - 8, 8));                                                          \
-		R(CALL(read_only, 8));                                                             \
-		R(CALL((char *)-4096, 8));                                                         \
-		R(CALL(room, HUGE));                                                               \
-		R(CALL(unmapped - 8, SSIZE_MAX));                                                  \
-		R(CALL(room, (size_t)-1));                                                         \
-	} while (0)
+#define R_READ_BUFFERS(CALL)  R_BUFFERS(CALL, room, room)
+#define R_WRITE_BUFFERS(CALL) R_BUFFERS(CALL, "HTTP/1.1", "HTTP")
 
 /* Lists, and what is none. */
 #define R_VECTORS(CALL)                                                                            \
