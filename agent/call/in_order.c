@@ -53,6 +53,7 @@ struct in_order {
 	bool unsure;		    /* after a loss: see above */
 	bool blind;		    /* no request began since a loss */
 	bool pipelines;		    /* the client does not wait for its responses */
+	bool closing;		    /* the last response said that it is the last one */
 	bool bridging;		    /* bytes are missing: what ends now did so some time before */
 	bool upgraded;		    /* what follows the response's head is HTTP/2 */
 	bool given_up;		    /* nothing is looked at any more */
@@ -259,6 +260,7 @@ static void response_head(struct in_order *o, const struct http_head *head)
 	if (o->interim || !o->answering)
 		return;
 	o->answering->answered = true;
+	o->closing = span_is_nocase(http_field(head->fields, "connection"), "close");
 	if (call)
 		inference_response_head(call, head);
 }
@@ -421,22 +423,29 @@ void in_order_lost_in(struct in_order *o)
 		inference_request_gap(call);
 }
 
+bool in_order_says_whole(const struct in_order *o, uint64_t *last_ns)
+{
+	struct inference *call = o->given_up ? NULL : answered_call(o);
+	return call && h1_runs_to_the_end(o->out) && inference_says_whole(call, last_ns);
+}
+
 void in_order_server_ended(struct in_order *o, uint64_t time_ns)
 {
 	if (!o->given_up && h1_eof(o->out))
 		drain_rest(o, SESSION_OUT, time_ns);
 }
 
-/* A request that never was whole and got no response is no call. */
+/* A request that never was whole and got no response is no call. One behind a response that said it was the
+ * last is not looked at (RFC 9112 9.6): it is as if the server were not there, whoever closes first. */
 void in_order_fail(struct in_order *o, enum call_error how, uint64_t time_ns)
 {
 	while (o->first) {
-		bool doubtful = o->first->doubtful;
+		bool doubtful = o->first->doubtful, refused = o->closing && !o->first->answered;
 		struct inference *call = pop(o);
 		if (call && doubtful)
 			inference_lose(call);
 		else if (call)
-			inference_fail(call, how, time_ns);
+			inference_fail(call, refused ? CALL_UNAVAILABLE : how, time_ns);
 	}
 }
 

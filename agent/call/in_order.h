@@ -29,6 +29,9 @@ void in_order_lost_in(struct in_order *o);
 
 /* The server ended the connection, and wrote all it wanted to: a body that runs to its end is whole. */
 void in_order_server_ended(struct in_order *o, uint64_t time_ns);
+/* Whether the response that is under way runs to the end of the connection, and is whole by its own words;
+ * then *last_ns is when its last byte was written. */
+bool in_order_says_whole(const struct in_order *o, uint64_t *last_ns);
 /* Ends what is open. */
 void in_order_fail(struct in_order *o, enum call_error how, uint64_t time_ns);
 

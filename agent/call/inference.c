@@ -255,6 +255,14 @@ void inference_response_gap(struct inference *i)
 	response_gap(&i->response);
 }
 
+bool inference_says_whole(const struct inference *i, uint64_t *last_ns)
+{
+	if (!i->started || i->incomplete || !response_says_whole(&i->response))
+		return false;
+	*last_ns = i->last_body_ns;
+	return true;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------ */
 
 static void set_output(struct call *c, uint64_t output, enum call_token_source source)

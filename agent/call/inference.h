@@ -20,6 +20,10 @@ void inference_request_end(struct inference *i, uint64_t time_ns);
 void inference_response_head(struct inference *i, const struct http_head *head);
 void inference_response_body(struct inference *i, struct span bytes, uint64_t time_ns);
 
+/* Whether what came of the response ends as its document or its stream does, whatever the message says; then
+ * *last_ns is when its last byte was written. */
+bool inference_says_whole(const struct inference *i, uint64_t *last_ns);
+
 /* Bytes of its request's or response's body were lost and the rest goes on. */
 void inference_request_gap(struct inference *i);
 void inference_response_gap(struct inference *i);

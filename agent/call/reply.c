@@ -354,6 +354,11 @@ bool reply_bytes(struct reply *r, struct span bytes)
 	return true;
 }
 
+bool reply_document_is_whole(const struct reply *r)
+{
+	return r->now && r->now->begun && (r->now->known || json_done(r->now->scan));
+}
+
 void reply_failed(struct reply *r)
 {
 	if (open_document(r))

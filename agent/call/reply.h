@@ -44,6 +44,8 @@ void reply_head(struct reply *r, const struct http_head *head);
 
 /* Bytes of the present document. False without memory: it is not read. */
 bool reply_bytes(struct reply *r, struct span bytes);
+/* Whether the present document has its end. */
+bool reply_document_is_whole(const struct reply *r);
 /* The document is an error for what was around it: an event's name, a frame's header. */
 void reply_failed(struct reply *r);
 /* The document is complete; the next begins. Returns whether it carried a token: generated content,

@@ -193,6 +193,15 @@ void response_end(struct response *r, response_token *token, void *user)
 		end_document(r, &to);
 }
 
+bool response_says_whole(const struct response *r)
+{
+	const struct reply *reply = &r->reply;
+	if (r->kind == RESPONSE_WHOLE)
+		return reply_document_is_whole(reply);
+	return (r->kind == RESPONSE_EVENTS || r->kind == RESPONSE_LINES) &&
+	       (reply->done || reply->finish_reason[0]);
+}
+
 bool response_broke_off(const struct response *r)
 {
 	const struct reply *reply = &r->reply;

@@ -47,6 +47,9 @@ void response_gap(struct response *r);
 /* The body is whole: what is left of one that ends without its last line end. */
 void response_end(struct response *r, response_token *token, void *user);
 
+/* Whether it ends in the end of its document, or behind the event that is a stream's last. */
+bool response_says_whole(const struct response *r);
+
 /* A stream that says of its choices that they are not finished ends in a finish reason or, in some servers,
  * only in [DONE]. One that ends in neither broke off, though the message is whole: Ollama tells failures
  * in no other way. */

@@ -206,9 +206,21 @@ static void server_ended(struct session *s, uint64_t time_ns)
 	fail_all(s, s->client_done ? CALL_CLIENT_DISCONNECT : CALL_TRUNCATED, time_ns);
 }
 
+/*
+ * The kernel closes for a process that ends. A body that runs to the end of the connection is whole for the
+ * client, if it is so by its own words: a child that was forked for one connection just ends. Nobody saw
+ * when.
+ */
+static bool ended_with_its_answer(const struct session *s, uint64_t *time_ns)
+{
+	return s->shut_ns || (s->in_order && in_order_says_whole(s->in_order, time_ns));
+}
+
 void session_close(struct session *s, enum session_end how, uint64_t time_ns)
 {
-	if (how == SESSION_CLOSED || (how == SESSION_SERVER_DIED && s->shut_ns))
+	if (how == SESSION_CLOSED)
+		server_ended(s, time_ns);
+	else if (how == SESSION_SERVER_DIED && ended_with_its_answer(s, &time_ns))
 		server_ended(s, time_ns);
 	else if (how == SESSION_SERVER_DIED)
 		fail_all(s, CALL_SERVER_CRASH, time_ns);

@@ -78,6 +78,11 @@ bool h1_idle(const struct h1 *p)
 	return p->state == H1_IDLE || p->state == H1_HUNT;
 }
 
+bool h1_runs_to_the_end(const struct h1 *p)
+{
+	return p->state == H1_UNTIL_CLOSE;
+}
+
 static enum step tell(struct http_event *ev, enum http_event_type type)
 {
 	ev->type = type;

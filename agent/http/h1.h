@@ -58,6 +58,9 @@ bool h1_gap(struct h1 *p, uint64_t bytes);
  */
 bool h1_eof(struct h1 *p);
 
+/* Whether it is in a body that runs to the end of the connection. */
+bool h1_runs_to_the_end(const struct h1 *p);
+
 /* Whether the next byte would begin a new message. */
 bool h1_idle(const struct h1 *p);
 

@@ -173,3 +173,57 @@ def test_children_that_cannot_record_what_they_took_over(watch, receiver: OtlpRe
     load.run(run.server.address, load.scripted_plan(60, seed=38))
     run.stop()
     assert run.calls() == []
+
+
+def ended_children(run: harness.Run, path: str, n: int) -> list[tuple[str | None, int | None]]:
+    """What became of n calls to a path, each of a connection of its own."""
+    before = len(run.calls())
+    for _ in range(n):
+        response = client.Connection(run.server.address).call(client.request("POST", path, b'{"model":"m"}'))
+        assert response.status == 200
+    harness.wait_for("the calls", lambda: len(run.calls()) >= before + n)
+    return [(c["error_type"], c["output_tokens"]) for c in run.calls()[before:]]
+
+
+def test_children_that_end_without_closing(watch, tmp_path: Path, receiver: OtlpReceiver) -> None:
+    """An answer that is whole is a call that went well, however the connection ends: by its length, by its last
+    chunk, or by its own words where the end of the connection is that of the body."""
+    port = harness.free_port()
+    command = [compiled(tmp_path, harness.SERVERS / "exiting_children.c"), str(port)]
+    run = watch(harness.Server("children", command, port, "unknown", is_scripted=False))
+    run.start(harness.preloaded, receiver.endpoint)
+    completions = "/v1/completions"
+    for how in ("length", "chunked", "end"):
+        assert ended_children(run, f"/{how}{completions}", 5) == [(None, 5)] * 5, how
+    assert ended_children(run, f"/broken{completions}", 5) == [("server_crash", None)] * 5
+    run.stop()
+    assert not any(judge.counts(receiver, "concurrent_requests").values())
+
+
+# A child for each connection by the standard library; it shuts down, closes, and ends by os._exit.
+FORKING = """
+import http.server, socketserver, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"usage":{"completion_tokens":5}}')
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+socketserver.ForkingTCPServer.allow_reuse_address = True
+socketserver.ForkingTCPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_the_standard_librarys_forking_server(watch, receiver: OtlpReceiver) -> None:
+    port = harness.free_port()
+    command = [sys.executable, "-c", FORKING, str(port)]
+    run = watch(harness.Server("forking", command, port, "unknown", is_scripted=False))
+    run.start(harness.preloaded, receiver.endpoint)
+    assert ended_children(run, "/v1/completions", 10) == [(None, 5)] * 10
+    run.stop()

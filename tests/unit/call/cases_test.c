@@ -62,6 +62,8 @@ static void tell_hole(struct run *r, enum session_direction d, uint64_t time_ns)
 
 static void put(struct run *r, const struct case_event *e, struct span piece)
 {
+	if (piece.len && e->direction == SESSION_OUT && r->hole[SESSION_IN])
+		session_lost_in(r->session);
 	if (piece.len)
 		session_bytes(r->session, e->direction, piece_at_edge(piece), e->time_ns);
 }
@@ -259,6 +261,8 @@ static bool is_same_call(const struct call *got, bool lost, const struct call *w
 		return false;
 	return got->incomplete ||
 	       (got->error == was->error && got->received_ns == was->received_ns &&
+		got->request_bytes == was->request_bytes &&
+		got->response_bytes == was->response_bytes &&
 		got->first_token_ns == was->first_token_ns &&
 		got->last_token_ns == was->last_token_ns &&
 		got->output_tokens == was->output_tokens && got->token_source == was->token_source);
