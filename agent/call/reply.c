@@ -23,7 +23,7 @@ struct reply_document {
 	bool content;  /* generated material, whatever the document is */
 	bool loose;    /* the same, of a document without a `type` */
 	bool delta;    /* the same, of one without, or whose type is a delta */
-	bool ids;      /* tokens, of a choice that may have no text */
+	bool whole;    /* an answer, or its tokens, of a choice that may have a delta or text */
 	bool says;     /* it has text, if only empty */
 	bool block;    /* the same, where a block begins */
 	bool finished; /* a finish reason is in it */
@@ -172,6 +172,9 @@ static void take_text(struct reply *r, const struct json_event *ev)
 	case WANT_PARTS:
 		d->content |= !ev->empty;
 		break;
+	case WANT_WHOLE:
+		d->whole |= !ev->empty;
+		break;
 	case WANT_TEXT:
 		d->says = true;
 		d->content |= !ev->empty;
@@ -292,7 +295,7 @@ static void take(struct reply *r, const struct json_event *ev)
 	case JSON_ARRAY:
 		d->content |= ev->id == WANT_PARTS && full;
 		d->delta |= ev->id == WANT_DELTA_PARTS && full;
-		d->ids |= ev->id == WANT_IDS && full;
+		d->whole |= ev->id == WANT_WHOLE && full;
 		d->says |= ev->id == WANT_SAYS;
 		d->failed |= ev->id == WANT_ERROR;
 		if (ev->id == WANT_ELEMENT)
@@ -372,7 +375,7 @@ static bool is_content(const struct reply_document *d)
 {
 	switch ((enum reply_type)d->type) {
 	case TYPE_NONE:
-		return d->content || d->delta || (d->loose && !d->grows) || (d->ids && !d->says);
+		return d->content || d->delta || (d->loose && !d->grows) || (d->whole && !d->says);
 	case TYPE_DELTA:
 		return d->content || d->delta || d->loose;
 	case TYPE_BLOCK:

@@ -31,11 +31,12 @@ static const struct json_want wants[] = {
 	{"choices[].delta.function_call", WANT_PARTS},	  /* OpenAI, before tools */
 	{"choices[].delta.audio.data", WANT_TEXT},	  /* OpenAI */
 	{"choices[].delta.audio.transcript", WANT_TEXT},  /* OpenAI */
-	{"choices[].message.content", WANT_TEXT}, /* what does not stream, and some that does */
-	{"choices[].message.tool_calls", WANT_PARTS},
+	/* What does not stream, and some that does; beside deltas (Perplexity) it is all so far */
+	{"choices[].message.content", WANT_WHOLE},
+	{"choices[].message.tool_calls", WANT_WHOLE},
 	{"choices[].text", WANT_TEXT}, /* text_completion: OpenAI, llama.cpp, vLLM, SGLang */
 	{"choices[].finish_reason", WANT_CHOICE_FINISH}, /* OpenAI, all */
-	{"choices[].token_ids", WANT_IDS}, /* vLLM 2026-08 /inference/v1/generate: no text */
+	{"choices[].token_ids", WANT_WHOLE}, /* vLLM 2026-08 /inference/v1/generate: no text */
 	{"choices[].matched_stop", WANT_MARK_SGLANG},
 	{"choices[].avg_decoded_tokens_per_iter", WANT_MARK_TENSORRT},
 	{"value", WANT_LOOSE},	   /* Writer's completions */

@@ -10,12 +10,12 @@ struct json_tree;
 
 /* What is told where a field is found. */
 enum reply_want {
-	WANT_TEXT = 1,	  /* a string: generated material where it is not empty */
-	WANT_PARTS,	  /* an array or object: the same */
-	WANT_IDS,	  /* an array: the same, where there is no text beside it */
-	WANT_SAYS,	  /* there is */
-	WANT_LOOSE,	  /* a string: the same, in a document without a type */
-	WANT_DELTA,	  /* a string: the same, in one without, or whose type is a delta */
+	WANT_TEXT = 1, /* a string: generated material where it is not empty */
+	WANT_PARTS,    /* an array or object: the same */
+	WANT_WHOLE,    /* a string or array: the same, where there is no delta or text beside it */
+	WANT_SAYS,     /* there is */
+	WANT_LOOSE,    /* a string: the same, in a document without a type */
+	WANT_DELTA,    /* a string: the same, in one without, or whose type is a delta */
 	WANT_DELTA_PARTS, /* the same, an array or object */
 	WANT_BLOCK,	  /* a string: the same, where a block begins */
 	WANT_BLOCK_PARTS, /* the same, an object */
