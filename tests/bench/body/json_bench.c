@@ -3,13 +3,14 @@
  * for the paths of a reply, beside jansson and memcpy on the same bytes in the same run. The parsers
  * take turns and the best turn of each counts; the ratios are what holds on another machine.
  */
+#include "tests/bench/stopwatch.h"
+
 #include "tests/unit/body/jansson_types.h"
 
 #include "agent/body/sse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define TURNS 15u
 #define LOOPS 20000u
@@ -75,13 +76,6 @@ static const struct sample samples[] = {
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
 static size_t sink; /* what keeps the work from being left out */
-
-static double now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* ---- what is measured: one event, LOOPS times ----------------------------------------------------- */
 

@@ -2,11 +2,12 @@
  * What HTTP costs: a request of an OpenAI client, and an event of a stream in its chunk, as the server
  * read and wrote them and a byte at a time; beside a memcpy of the same bytes. The best of several turns.
  */
+#include "tests/bench/stopwatch.h"
+
 #include "agent/http/h1.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define TURNS 15u
 #define LOOPS 20000u
@@ -42,13 +43,6 @@ static const char event[] =
 	"\"chat.completion.chunk\",\"created\":1763900000,\"model\":\"llama\","
 	"\"choices\":[{\"index\":0,\"delta\":{\"content\":\" the\"}}]}    \n\n"
 	"\r\n";
-
-static double now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* The events of `in`, given in pieces of `step`. */
 static size_t follow(struct h1 *h1, struct span in, size_t step)

@@ -5,38 +5,15 @@
  * memcpy, jansson parsing each event's JSON, and simdjson reading two fields of it on demand (by a library
  * beside this program: it is C++).
  */
+#include "tests/bench/metrics/metered.h"
+#include "tests/bench/stopwatch.h"
+
 #include "agent/call/session.h"
-#include "agent/metrics/metrics.h"
 #include "tests/bench/replayed.c"
 
 #include <dlfcn.h>
-#include <time.h>
 
 #define ROUNDS 40
-
-static double now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void on_started(void *user, const struct call *c)
-{
-	metrics_call_started(user, c, 1);
-}
-static void on_first_token(void *user, const struct call *c)
-{
-	metrics_call_first_token(user, c, 1);
-}
-static void on_ended(void *user, const struct call *c)
-{
-	metrics_call_ended(user, c, 1);
-}
-static void on_lost(void *user, const struct call *c)
-{
-	metrics_call_lost(user, c, 1);
-}
 
 static void replay(struct server *server, const struct exchange *e)
 {
@@ -124,7 +101,7 @@ static double on_demand(const char *program, const struct exchange *all, size_t 
 
 static double ours(struct metrics *m, const struct exchange *all, size_t count, size_t events)
 {
-	struct call_sink sink = {on_started, on_first_token, on_ended, on_lost, m, NULL};
+	struct call_sink sink = metered_sink(m);
 	struct server *server = server_new("python3", span_of("", 0), "bench", &sink);
 	double best = 1e18;
 	for (int round = 0; round < ROUNDS; round++) {

@@ -2,20 +2,14 @@
  * What a call costs the metrics: nanoseconds of each moment that is recorded, over a number of
  * attribute sets that are in use.
  */
+#include "tests/bench/stopwatch.h"
+
 #include "agent/metrics/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define CALLS 1000000u
-
-static double now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static struct call call_of(unsigned model)
 {

@@ -2,13 +2,14 @@
  * How cost and memory grow: bytes of memory for live streams and series, nanoseconds an event with one stream
  * and with thousands in turns, nanoseconds a byte of bodies of any length. Flat is what they should be.
  */
+#include "tests/bench/metrics/metered.h"
+#include "tests/bench/stopwatch.h"
+
 #include "agent/call/session.h"
-#include "agent/metrics/metrics.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EVENTS 400000u
@@ -16,13 +17,6 @@
 static struct metrics *metrics;
 static struct server *server;
 static struct call_sink sink;
-
-static double now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static double resident_mib(void)
 {
@@ -34,32 +28,11 @@ static double resident_mib(void)
 	return (double)resident * (double)sysconf(_SC_PAGESIZE) / 1048576;
 }
 
-static void on_started(void *user, const struct call *c)
-{
-	metrics_call_started(user, c, 1);
-}
-static void on_first_token(void *user, const struct call *c)
-{
-	metrics_call_first_token(user, c, 1);
-}
-static void on_ended(void *user, const struct call *c)
-{
-	metrics_call_ended(user, c, 1);
-}
-static void on_lost(void *user, const struct call *c)
-{
-	metrics_call_lost(user, c, 1);
-}
-
 static void begin(void)
 {
 	metrics = metrics_new();
 	server = server_new("python3", span_of("", 0), "bench", &sink);
-	sink = (struct call_sink){.started = on_started,
-				  .first_token = on_first_token,
-				  .ended = on_ended,
-				  .lost = on_lost,
-				  .user = metrics};
+	sink = metered_sink(metrics);
 	if (!metrics || !server)
 		exit(1);
 }

@@ -7,15 +7,9 @@
 #ifndef BENCH_BATCHES_H
 #define BENCH_BATCHES_H
 
-#include <stdlib.h>
-#include <time.h>
+#include "tests/bench/stopwatch.h"
 
-static inline double batches_now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
+#include <stdlib.h>
 
 static inline int batches_order(const void *a, const void *b)
 {

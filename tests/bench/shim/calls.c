@@ -102,12 +102,12 @@ static struct batch *work_on(int fd)
 	for (long n = 0; n < batches; n++) {
 		empty_lane((uint32_t)fd);
 		start_together(n);
-		b[n].start = batches_now_ns();
+		b[n].start = now_ns();
 		for (long i = 0; i < calls; i++) {
 			if (send(fd, buf, bytes, 0) < 0)
 				exit(1);
 		}
-		b[n].end = batches_now_ns();
+		b[n].end = now_ns();
 	}
 	return b;
 }

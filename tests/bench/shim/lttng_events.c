@@ -24,10 +24,10 @@ int main(int argc, char **argv)
 	}
 	double *ns = calloc((size_t)batches + 1, sizeof(*ns));
 	for (long b = 0; b < batches; b++) {
-		double start = batches_now_ns();
+		double start = now_ns();
 		for (long i = 0; i < events; i++)
 			lttng_ust_tracepoint(bench, sent, buf, bytes);
-		ns[b] = batches_now_ns() - start;
+		ns[b] = now_ns() - start;
 	}
 	printf("%.2f\n", batches_figure(ns, batches, events));
 	free(ns);

@@ -78,10 +78,10 @@ int main(int argc, char **argv)
 	pthread_create(&consumer, NULL, consume, &sum);
 	for (long b = 0; b < batches;) {
 		uint64_t before = head_at;
-		double start = batches_now_ns();
+		double start = now_ns();
 		for (long i = 0; i < records; i++)
 			put(buf, bytes);
-		ns[b] = batches_now_ns() - start;
+		ns[b] = now_ns() - start;
 		/* Without the consumer beside it, it is another figure. */
 		if (__atomic_load_n(&shared.tail, __ATOMIC_ACQUIRE) - before >
 		    (head_at - before) / 2)

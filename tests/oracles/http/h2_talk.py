@@ -15,7 +15,6 @@ A head's payload: u32 count of fields, then u32 length of each name and value, t
 
 import random
 import struct
-import sys
 
 from h2.config import H2Configuration
 from h2.connection import ConnectionState
@@ -30,6 +29,7 @@ from h2.settings import SettingCodes
 from hpack.struct import HeaderTuple, NeverIndexedHeaderTuple
 
 import h2_frames
+import records
 from h2_reader import Reader
 
 PREFACE = 24
@@ -337,17 +337,10 @@ def pack_direction(end):
     return b"".join(parts)
 
 
-def main():
-    seed, step = int(sys.argv[1]), int(sys.argv[2])
-    while True:
-        damaged, server, client = converse(seed)
-        record = struct.pack("<QB", seed, damaged) + pack_direction(server) + pack_direction(client)
-        sys.stdout.buffer.write(struct.pack("<I", len(record)) + record)
-        seed = (seed + step) % (1 << 64)
+def record_of(seed):
+    damaged, server, client = converse(seed)
+    return struct.pack("<B", damaged) + pack_direction(server) + pack_direction(client)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BrokenPipeError:
-        sys.stderr.close()
+    records.write_for_ever(record_of)

@@ -9,11 +9,11 @@ A record, little-endian: u32 length of what follows, u64 seed, u32 count of bloc
 
 import random
 import struct
-import sys
 
 from hpack.exceptions import HPACKError
 from hpack.hpack import Encoder
 
+import records
 from h2_reader import PAST_FIELD, PAST_TABLE, TABLE_MOST, LenientDecoder, pack_fields
 
 READ, BROKEN, HUGE_TABLE, HUGE_FIELD = range(4)
@@ -120,20 +120,12 @@ def blocks_of(rng):
         yield block, READ, fields
 
 
-def main():
-    seed, step = int(sys.argv[1]), int(sys.argv[2])
-    out = sys.stdout.buffer
-    while True:
-        parts = []
-        for block, how, fields in blocks_of(random.Random(seed)):
-            parts += [struct.pack("<I", len(block)), block, struct.pack("<BI", how, len(fields)), fields]
-        body = struct.pack("<QI", seed, len(parts) // 4) + b"".join(parts)
-        out.write(struct.pack("<I", len(body)) + body)
-        seed = (seed + step) % (1 << 64)
+def record_of(seed):
+    parts = []
+    for block, how, fields in blocks_of(random.Random(seed)):
+        parts += [struct.pack("<I", len(block)), block, struct.pack("<BI", how, len(fields)), fields]
+    return struct.pack("<I", len(parts) // 4) + b"".join(parts)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BrokenPipeError:
-        sys.stderr.close()
+    records.write_for_ever(record_of)

@@ -1,0 +1,16 @@
+/*
+ * stopwatch.h - the time between two places of a benchmark.
+ */
+#ifndef BENCH_STOPWATCH_H
+#define BENCH_STOPWATCH_H
+
+#include <time.h>
+
+static inline double now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+#endif
