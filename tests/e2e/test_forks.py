@@ -179,7 +179,9 @@ def ended_children(run: harness.Run, path: str, n: int) -> list[tuple[str | None
     """What became of n calls to a path, each of a connection of its own."""
     before = len(run.calls())
     for _ in range(n):
-        response = client.Connection(run.server.address).call(client.request("POST", path, b'{"model":"m"}'))
+        # In one piece: a server that reads once, and answers, has seen no whole request otherwise.
+        whole = b"".join(client.request("POST", path, b'{"model":"m"}'))
+        response = client.Connection(run.server.address).call([whole])
         assert response.status == 200
     harness.wait_for("the calls", lambda: len(run.calls()) >= before + n)
     return [(c["error_type"], c["output_tokens"]) for c in run.calls()[before:]]
