@@ -100,6 +100,9 @@ class Dresser:
             other = rng.choice(TYPES)
             size = LENGTHS.get(other, rng.randrange(20)) if rng.random() < 0.8 else rng.randrange(20)
             return [frame(*f), frame(other, rng.randrange(256), rng.choice([0, stream, 1]), rng.randbytes(size))]
+        if how == 8 and kind in (HEADERS, PUSH_PROMISE) and len(payload) < 256:
+            pad = max(0, len(payload) - rng.randrange(8))
+            return [frame(kind, flags | PADDED, stream, bytes([pad]) + payload)]
         raw = bytearray(frame(*f))
         if how == 8 and payload:
             raw[9 + rng.randrange(len(payload))] = rng.randrange(256)

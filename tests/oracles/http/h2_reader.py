@@ -42,8 +42,9 @@ h2.frame_buffer.CONTINUATION_BACKLOG = 1 << 30
 TABLE_MOST = 64 * 1024  # LIMIT_HPACK_TABLE_BYTES
 FIELD_MOST = 64 * 1024  # of a name or a value, in nghttp2
 
-# Verdicts, as in h2_oracle.c.
-TOLD, REFUSED, RESET_HERE, RESET_THERE, ENDED, UNKNOWN, CUT, PAST_TABLE, PAST_FIELD, ODD = range(10)
+# As in h2_oracle.c: verdicts, and what a reader of less memory need not have read any more.
+TOLD, REFUSED, RESET_HERE, RESET_THERE, ENDED, UNKNOWN, CUT, ODD = range(8)
+PAST_NOTHING, PAST_TABLE, PAST_FIELD = range(3)
 CLOSED_BY = {
     StreamClosedBy.SEND_RST_STREAM: RESET_HERE,
     StreamClosedBy.RECV_RST_STREAM: RESET_THERE,
@@ -54,7 +55,7 @@ CLOSED_BY = {
 
 BETWEEN, INSIDE, STOPPED = range(3)
 STREAM_MASK = 0x7FFFFFFF
-PRIORITY, WINDOW_UPDATE, ALTSVC = 2, 8, 10
+HEADERS, PRIORITY, PUSH_PROMISE, WINDOW_UPDATE, ALTSVC = 1, 2, 5, 8, 10
 
 
 def pack_fields(fields):
@@ -71,7 +72,7 @@ class LenientDecoder(Decoder):
         self.most = 0
         self.read = None
         self.failed = False
-        self.past = TOLD
+        self.past = PAST_NOTHING
         super().__init__()
 
     @property
@@ -115,12 +116,27 @@ class LenientDecoder(Decoder):
             self.excess = True
 
 
+class PaddingBuffer(h2.frame_buffer.FrameBuffer):
+    """hyperframe lets padding reach over a priority, and over a promised stream."""
+
+    def _update_header_buffer(self, frame):
+        before = 0
+        if isinstance(frame, HeadersFrame):
+            before = 5 if "PRIORITY" in frame.flags else 0
+        elif isinstance(frame, PushPromiseFrame):
+            before = 5
+        if before and frame.pad_length and frame.pad_length > frame.body_len - before:
+            raise ProtocolError("Padding over what stands before the fields.")
+        return super()._update_header_buffer(frame)
+
+
 class Reader(H2Connection):
     def __init__(self, config):
         super().__init__(config)
         most = self.decoder.max_header_list_size
         self.decoder = LenientDecoder()
         self.decoder.max_header_list_size = most
+        self.incoming_buffer = PaddingBuffer(server=not config.client_side)
         self.entries = []
         self.news = []  # events that its owner has not looked at
         self.refusal = ""  # why hyper-h2 reads no further
@@ -145,7 +161,11 @@ class Reader(H2Connection):
             except FrameTooLargeError as error:
                 self._refuse(error)
                 buffer.max_frame_size = 1 << 24
-            except (ProtocolError, InvalidPaddingError) as error:
+            except InvalidPaddingError as error:
+                self._refuse(error)
+                if not self._strip():
+                    self.stopped = str(error)
+            except ProtocolError as error:
                 self._refuse(error)
                 if error.__cause__ is None or not self._skip():
                     self.stopped = str(error)
@@ -166,7 +186,7 @@ class Reader(H2Connection):
                 start, most = 10, length - 1 - data[9]
             piece = data[start : start + max(most, 0)]
             if stream and piece:
-                self.entries.append(("B", CUT, stream, 0, piece))
+                self.entries.append(("B", CUT, self.decoder.past, stream, 0, piece))
         return INSIDE
 
     def _refuse(self, error):
@@ -185,6 +205,18 @@ class Reader(H2Connection):
         if data[3] == PRIORITY and not int.from_bytes(data[5:9], "big") & STREAM_MASK:
             return False
         del data[: 9 + length]
+        return True
+
+    def _strip(self):
+        """Whether the padding is as long as all that comes behind it: no error (RFC 9113 6.2, 6.6), and taken away."""
+        data = self.incoming_buffer._data
+        length, kind, pad = int.from_bytes(data[:3], "big"), data[3], data[9]
+        before = 1 + (4 if kind == PUSH_PROMISE else 5 if kind == HEADERS and data[4] & 0x20 else 0)
+        if kind not in (HEADERS, PUSH_PROMISE) or length != before + pad:
+            return False
+        data[:3] = (before - 1).to_bytes(3, "big")
+        data[4] &= ~8
+        del data[9 + before : 9 + length], data[9]
         return True
 
     def _take(self, frame):
@@ -210,9 +242,9 @@ class Reader(H2Connection):
             verdict = ODD
         else:
             verdict = CLOSED_BY[self._stream_closed_by(frame.stream_id)]
-        verdict = self.decoder.past or verdict
         for kind, stream, error, payload in says:
-            self.entries.append((kind, verdict, stream, error, pack_fields(payload) if kind == "H" else payload))
+            packed = pack_fields(payload) if kind == "H" else payload
+            self.entries.append((kind, verdict, self.decoder.past, stream, error, packed))
 
     def _reading(self, frame):
         """What the frame says by itself; None if its fields cannot be read, or it has no place anywhere."""
