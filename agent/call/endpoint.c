@@ -54,7 +54,9 @@ static const struct row rows[] = {
 	NOT("/unload"),				/* the same */
 
 	/* OpenAI: chat. All servers of wire-formats.md but Triton's classic front and TEI. */
-	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED), /* Azure */
+	ROW("/openai/deployments/{}/extensions/chat/completions", CHAT_COMPLETION,
+	    ASKED),								/* Azure */
+	ROW("/openai/deployments/{}/chat/completions", CHAT_COMPLETION, ASKED), /* the same */
 	ROW("/engines/{}/chat/completions", CHAT_COMPLETION, ASKED), /* LiteLLM 2026-03 */
 	ROW("/chat/completions", CHAT_COMPLETION, ASKED),
 	ROW("/agents/completions", CHAT_COMPLETION, ASKED),	/* Mistral */
@@ -110,6 +112,7 @@ static const struct row rows[] = {
 	ROW("/encode", EMBEDDING, ASKED),	     /* SGLang, LMDeploy /v1/encode */
 	ROW("/pooling", EMBEDDING, ASKED),	     /* vLLM, LMDeploy */
 	ROW("/rerank", RERANK, ASKED),		     /* vLLM, SGLang, TEI, llama-server, Cohere */
+	ROW("/v1/ranking", RERANK, ASKED),	     /* NVIDIA's NIM 2.4 */
 	ROW("/score", RERANK, ASKED),		     /* vLLM, SGLang */
 	ROW("/classify", RERANK, ASKED),	     /* vLLM, SGLang */
 	ROW("/generative_scoring", RERANK, ASKED),   /* vLLM */
@@ -136,7 +139,7 @@ static const struct row rows[] = {
 	/* Aleph Alpha's inference server */
 	ROW_IF(WITH_PROMPT, "^/complete", COMPLETION, ASKED),
 
-	/* Cohere, v1 and v2; vLLM /cohere/v2/chat */
+	/* Cohere, v1 and v2; vLLM /cohere/v2/chat; LM Studio 0.4 /api/v1/chat */
 	ROW("/v1/chat", CHAT_COMPLETION, ASKED), ROW("/v2/chat", CHAT_COMPLETION, ASKED),
 
 	/* Gemini: LiteLLM 2026-03 /v1beta, Vertex */

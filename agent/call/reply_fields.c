@@ -208,6 +208,12 @@ static const struct json_want wants[] = {
 	{"results[].completion_tokens", COUNT(ENGINE_OUTPUT)},
 	{"token", WANT_LOOSE}, /* a string; TGI's is an object */
 
+	/* LM Studio 0.4, native: on the answer, or on the last event */
+	{"stats.input_tokens", COUNT(ENGINE_INPUT)},
+	{"stats.total_output_tokens", COUNT(ENGINE_OUTPUT)},
+	{"result.stats.input_tokens", COUNT(ENGINE_INPUT)},
+	{"result.stats.total_output_tokens", COUNT(ENGINE_OUTPUT)},
+
 	/* Aleph Alpha: /complete */
 	{"completions[].completion", WANT_TEXT},
 	{"completions[].finish_reason", WANT_FINISH},
