@@ -45,24 +45,47 @@ static bool is_known(const struct other_users *o, const char *path)
 	return false;
 }
 
-void other_users_find(struct other_users *o, const char *own)
+/* Whether a name is that of a user's default directory, and of which. */
+static bool read_name(const char *name, unsigned long *uid)
 {
+	char *end;
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+		return false;
+	name += strlen(PREFIX);
+	*uid = strtoul(name, &end, 10);
+	return end != name && !*end && *uid <= UINT32_MAX;
+}
+
+static void find(struct other_users *o, const char *own, bool (*is_wanted)(const char *path))
+{
+	unsigned long uid;
 	DIR *d = geteuid() == 0 ? opendir(SHARED_MEMORY) : NULL;
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d)) && o->count < OTHER_USERS_MAX;) {
-		char *end, *path = o->path[o->count];
-		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0)
-			continue;
-		unsigned long uid = strtoul(e->d_name + strlen(PREFIX), &end, 10);
-		if (end == e->d_name + strlen(PREFIX) || *end || uid > UINT32_MAX)
+		char *path = o->path[o->count];
+		if (!read_name(e->d_name, &uid))
 			continue;
 		snprintf(path, sizeof(o->path[0]), SHARED_MEMORY "/" PREFIX "%lu", uid);
-		if (strcmp(path, own) != 0 && !is_known(o, path) &&
-		    rings_have_living(path, is_descendant))
+		if (strcmp(path, own) != 0 && !is_known(o, path) && is_wanted(path))
 			o->count++;
 	}
 	closedir(d);
+}
+
+static bool has_descendants(const char *path)
+{
+	return rings_have_living(path, is_descendant);
+}
+
+void other_users_find(struct other_users *o, const char *own)
+{
+	find(o, own, has_descendants);
+}
+
+void other_users_with_agents(struct other_users *o, const char *own)
+{
+	find(o, own, rings_agent_runs);
 }
 
 void other_users_count(const struct other_users *o, struct rings *sum)

@@ -1,6 +1,8 @@
 """inferwire status: what the agent wrote about itself, if one runs."""
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -100,6 +102,81 @@ def test_without_an_agent(installed):
     (installed.rings / "status.json").write_text(json.dumps(STATUS))  # left by one that ended
     (installed.rings / "agent.lock").touch()
     assert status(installed).returncode == 1
+
+
+@pytest.fixture
+def others():
+    """The default directory of a user that nobody is, with an agent of theirs."""
+    user, directory = 64123, pathlib.Path("/dev/shm/inferwire-64123")
+    directory.mkdir(mode=0o700)
+    lock = hold_lock(directory)
+    (directory / "status.json").write_text(json.dumps(STATUS))
+    for path in (directory, *directory.iterdir()):
+        os.chown(path, user, user)
+    yield directory
+    os.close(lock)
+    shutil.rmtree(directory)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@needs_root
+def test_root_is_told_of_other_users(installed, others):
+    done = status(installed)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert str(installed.rings) in done.stderr and "of other users: inferwire status --dir /dev/shm/" in done.stderr
+    shown = status(installed, "--dir", others)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "process 4711" in shown.stdout and f"rings      {others}" in shown.stdout
+    assert "\nothers " not in shown.stdout
+
+
+@needs_root
+def test_other_users_stand_in_the_table(installed, agent, others):
+    lines = status(installed).stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("others "))
+    assert str(others) in "\n".join(lines[at : lines.index("")])
+    assert json.loads(status(installed, "--json").stdout) == STATUS
+
+
+@needs_root
+def test_another_users_directory_is_closed(public, others):
+    done = subprocess.run([public.inferwire, "status", "--dir", others], text=True, timeout=10, capture_output=True,
+                          env=public.environment(), preexec_fn=lambda: os.setuid(65534))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert str(others) in done.stderr and "another user's" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_a_status_that_is_no_file_holds_nobody(installed, agent, tmp_path, kind):
+    path = installed.rings / "status.json"
+    path.unlink()
+    (tmp_path / "secret").write_text("secret:words")
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "secret")
+    else:
+        path.mkdir()
+    done = status(installed)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert str(path) in done.stderr and "secret:" not in done.stderr
+
+
+def test_words_of_others_are_no_orders(installed, agent):
+    """To the terminal: neither what the agent wrote of a program, nor a file that is none of its."""
+    order, name = "\x1b]0;x\x07\x7f\x9b31m", "k\xfcnstlich"
+    process = STATUS["processes"][0] | {"program": order, "service": name}
+    export = STATUS["export"] | {"last_error": order}
+    (installed.rings / "status.json").write_text(json.dumps(STATUS | {"processes": [process], "export": export}))
+    shown = status(installed).stdout
+    assert not set(shown) & set("\x1b\x07\x7f\x9b") and f" {name} " in shown and "?]0;x???31m" in shown
+    columns = [line.index("CONNECTIONS") for line in shown.splitlines() if "CONNECTIONS" in line]
+    assert shown.splitlines()[-2][columns[0] + 9 :].split()[0] == "17"
+    (installed.rings / "status.json").write_text(order)
+    done = status(installed)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "\x1b" not in done.stderr
 
 
 def test_wrong_usage(installed):
