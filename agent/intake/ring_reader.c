@@ -1,19 +1,6 @@
 /*
- * A lane, as it is found:
- *
- *   tail                          at                                         head
- *    |  published | published | PAD | being filled (BUSY) | published | reserved |
- *    +------- read, not yet ------->|  stops here
- *             given back
- *
- * What follows an unpublished record is not read: order is kept. Its owner is usually just being
- * interrupted; if its process died, or it stays so for RING_STUCK_NS, it is skipped by its length.
- * Without a length (its owner was stopped between two instructions) the next record that can be found
- * is at the beginning of the circle or at the head, and what lies before is given up.
- *
- * Giving back means zeroing, then moving the tail. We may be killed in between, and whoever reads the
- * ring after us would take the zeros for a reservation that never ends. So what is about to be given
- * back is noted in the lane first, and who opens a ring finishes that.
+ * A ring's file, opened and mapped, its lanes drained one record after the other, and its figures. What a lane
+ * is: lane.c. Every access to the map is guarded against a file that is cut.
  */
 #include "agent/intake/ring_reader.h"
 
@@ -29,42 +16,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The tail is moved at least this often in a drain; a small lane's every quarter. */
-#define RELEASE_BYTES (64u * 1024)
-/* What one sign of life of a process counts at most for the wait: see waited_enough. */
-#define STUCK_STEP_NS 1000000000u
 /* A lane's losses stay below this: it is years of dropping nothing but small records. */
 #define LOSS_END (1ULL << 48)
-
-struct lane_state {
-	uint64_t head;	   /* as it was last read: the shared word is asked when this is reached */
-	uint64_t at;	   /* what is read next */
-	uint64_t tail;	   /* given back up to here; the shared word is only written */
-	uint64_t stuck_at; /* position of the record that is waited for, + 1; 0 = none */
-	uint64_t stuck_ns; /* waited so far */
-	uint64_t stuck_seen_ns;
-	uint64_t stuck_activity;
-	uint64_t skipped;
-	struct counter_latest latest; /* of its records: their times do not run back */
-	bool broken;
-};
 
 struct ring_reader {
 	uint8_t *map;
 	size_t bytes;
 	uint32_t lanes;
 	uint32_t lane_bytes;
-	uint32_t release_bytes;
 	int fd;	  /* what is mapped */
 	bool cut; /* the file lost pages under us */
 	bool was_read;
 	bool counts;		  /* its times may be the counter's */
 	struct counter_pair made; /* when it was */
-	struct lane_state lane[WIRE_LANES_MAX];
+	struct lane lane[WIRE_LANES_MAX];
+	struct counter_latest
+		latest[WIRE_LANES_MAX]; /* of a lane's records: times do not run back */
 };
-
-/* The record that is looked at, of whatever ring: one thread drains them all. */
-static _Alignas(8) uint8_t copy[WIRE_RECORD_BYTES + WIRE_PAYLOAD_MAX + WIRE_ALIGN];
 
 void ring_reader_setup(void)
 {
@@ -91,53 +59,6 @@ static struct wire_lane *lane_of(const struct ring_reader *r, uint32_t n)
 	return (struct wire_lane *)(r->map + wire_lane_offset(n, r->lane_bytes));
 }
 
-static uint8_t *at_position(const struct ring_reader *r, uint32_t n, uint64_t position)
-{
-	return (uint8_t *)(lane_of(r, n) + 1) + (position & (r->lane_bytes - 1));
-}
-
-/* Gives back what was read. It lies in one piece: see must_release. */
-static void release(struct ring_reader *r, uint32_t n)
-{
-	struct lane_state *l = &r->lane[n];
-	struct wire_lane *lane = lane_of(r, n);
-	if (l->at == l->tail)
-		return;
-	__atomic_store_n(&lane->read, l->at, __ATOMIC_RELAXED);
-	/* Against the compiler: the processor's own order is what a kill leaves behind. */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	memset(at_position(r, n, l->tail), 0, l->at - l->tail);
-	/* Release pairs with the producer's acquire of the tail: what it gets back is zero. */
-	__atomic_store_n(&lane->tail, l->at, __ATOMIC_RELEASE);
-	l->tail = l->at;
-}
-
-/* No word of it can be believed any more. */
-static void break_lane(struct lane_state *l)
-{
-	l->broken = true;
-	l->skipped++;
-}
-
-/* An agent before us may have read a part: it left the tail there, or was about to. */
-static void find_place(struct ring_reader *r, uint32_t n)
-{
-	struct lane_state *l = &r->lane[n];
-	uint64_t tail = __atomic_load_n(&lane_of(r, n)->tail, __ATOMIC_RELAXED);
-	uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED);
-	uint64_t read = __atomic_load_n(&lane_of(r, n)->read, __ATOMIC_RELAXED);
-	uint64_t rest = r->lane_bytes - (tail & (r->lane_bytes - 1));
-	l->tail = l->at = l->head = tail;
-	r->was_read |= tail > 0;
-	if (tail > head || head - tail > r->lane_bytes || tail % WIRE_ALIGN)
-		break_lane(l);
-	if (l->broken || read <= tail || read > head || read - tail > rest || read % WIRE_ALIGN)
-		return;
-	l->at = l->head = read;
-	release(r, n);
-	r->was_read = true;
-}
-
 static void find_places(struct ring_reader *r)
 {
 	if (sigsetjmp(cut_guard_back, 0)) {
@@ -146,7 +67,7 @@ static void find_places(struct ring_reader *r)
 	}
 	touch(r);
 	for (uint32_t n = 0; n < r->lanes; n++)
-		find_place(r, n);
+		r->was_read |= lane_begin(&r->lane[n], lane_of(r, n), r->lane_bytes);
 	let_go();
 }
 
@@ -159,7 +80,6 @@ static int map_ring(int fd, size_t bytes, const struct wire_header *h, struct ri
 	r->bytes = bytes;
 	r->lanes = h->lanes;
 	r->lane_bytes = h->lane_bytes;
-	r->release_bytes = r->lane_bytes / 4 < RELEASE_BYTES ? r->lane_bytes / 4 : RELEASE_BYTES;
 	r->map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (r->map == MAP_FAILED) {
 		int err = errno;
@@ -243,92 +163,12 @@ uint32_t ring_reader_lanes(const struct ring_reader *r)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* Often enough that a producer finds room, and always at the end of the circle. */
-static bool must_release(const struct ring_reader *r, uint32_t n)
-{
-	const struct lane_state *l = &r->lane[n];
-	return l->at - l->tail >= r->release_bytes ||
-	       (l->at != l->tail && !(l->at & (r->lane_bytes - 1)));
-}
-
-/* Asks the shared head. False if it cannot be. */
-static bool look_at_head(struct ring_reader *r, uint32_t n)
-{
-	struct lane_state *l = &r->lane[n];
-	uint64_t head = __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_ACQUIRE);
-	if (head < l->at || head - l->tail > r->lane_bytes || head % WIRE_ALIGN) {
-		break_lane(l);
-		return false;
-	}
-	l->head = head;
-	return true;
-}
-
-/* Whether the first word of a record, without WIRE_BUSY, can be a length where it stands. */
-static bool length_fits(const struct ring_reader *r, const struct lane_state *l, uint32_t length)
-{
-	uint64_t rest = r->lane_bytes - (l->at & (r->lane_bytes - 1));
-	return length >= WIRE_ALIGN && length % WIRE_ALIGN == 0 && length <= l->head - l->at &&
-	       length <= rest;
-}
-
-/*
- * Whether an unpublished record at `at` was waited for long enough, its process living. Only time in
- * which the process records counts, and a second at most at a time: a process that is stopped (docker
- * pause, a debugger) comes back to fill in its record, which must not be another's by then.
- */
-static bool waited_enough(struct ring_reader *r, uint32_t n, uint64_t now_ns)
-{
-	struct lane_state *l = &r->lane[n];
-	const struct wire_lane *lane = lane_of(r, n);
-	uint64_t activity = __atomic_load_n(&lane->head, __ATOMIC_RELAXED) +
-			    __atomic_load_n(&lane->dropped_records, __ATOMIC_RELAXED);
-	if (l->stuck_at != l->at + 1) {
-		l->stuck_at = l->at + 1;
-		l->stuck_ns = 0;
-	} else if (activity != l->stuck_activity) {
-		uint64_t since = now_ns - l->stuck_seen_ns;
-		l->stuck_ns += since < STUCK_STEP_NS ? since : STUCK_STEP_NS;
-	} else {
-		return l->stuck_ns >= RING_STUCK_NS;
-	}
-	l->stuck_activity = activity;
-	l->stuck_seen_ns = now_ns;
-	return l->stuck_ns >= RING_STUCK_NS;
-}
-
-/* The place behind an unpublished record whose length is not known. */
-static uint64_t place_behind(const struct ring_reader *r, const struct lane_state *l)
-{
-	uint64_t circle_end = l->at + r->lane_bytes - (l->at & (r->lane_bytes - 1));
-	return l->head < circle_end ? l->head : circle_end;
-}
-
-/* An unpublished record is next: wait, or skip it. True if it was skipped. */
-static bool skip_unpublished(struct ring_reader *r, uint32_t n, uint32_t word, uint64_t now_ns,
-			     bool producer_lives)
-{
-	struct lane_state *l = &r->lane[n];
-	uint32_t length = word & ~WIRE_BUSY;
-	if (word && !length_fits(r, l, length)) {
-		break_lane(l);
-		return false;
-	}
-	/* While it is waited for, the head is not asked again: up to where it was, all is as old. What a
-	 * living process reserved later may be written to at this moment. */
-	if (producer_lives ? !waited_enough(r, n, now_ns) : !look_at_head(r, n))
-		return false;
-	l->skipped++;
-	l->at = word ? l->at + length : place_behind(r, l);
-	return true;
-}
-
 static uint64_t time_of(struct ring_reader *r, uint32_t n, uint64_t time)
 {
 	if (!(time & WIRE_TIME_COUNTER))
 		return time;
 	return counter_to_mono(counter_machine(), time & ~WIRE_TIME_COUNTER, &r->made,
-			       &r->lane[n].latest);
+			       &r->latest[n]);
 }
 
 /* Has the producer use the other clock from now on, where the counter is no good. */
@@ -341,56 +181,6 @@ static void judge_counter(struct ring_reader *r, uint64_t now_ns)
 	__atomic_store_n(&((struct wire_header *)r->map)->clock, WIRE_CLOCK_MONOTONIC,
 			 __ATOMIC_RELAXED);
 	let_go();
-}
-
-/* Copies the published record at `at` and checks the copy; false if it is none. */
-static bool copy_record(struct ring_reader *r, uint32_t n, uint32_t length, struct ring_record *rec)
-{
-	if (length < WIRE_RECORD_BYTES || length > sizeof(copy))
-		return false;
-	memcpy(copy, at_position(r, n, r->lane[n].at), length);
-	const struct wire_record *w = (const struct wire_record *)copy;
-	size_t payload = length - WIRE_RECORD_BYTES;
-	if (w->pad >= WIRE_ALIGN || w->pad > payload || w->type < WIRE_OPEN ||
-	    w->type > WIRE_OPAQUE || payload - w->pad > WIRE_PAYLOAD_MAX)
-		return false;
-	*rec = (struct ring_record){
-		.type = w->type,
-		.info = w->info,
-		.fd = w->fd,
-		.generation = w->generation,
-		.time_ns = time_of(r, n, w->time),
-		.offset = w->offset,
-		.payload = span_of(copy + WIRE_RECORD_BYTES, payload - w->pad),
-	};
-	return true;
-}
-
-enum found { FOUND_NOTHING, FOUND_SKIP, FOUND_RECORD };
-
-/* What is next: a record (copied), something to pass over, or nothing for now. */
-static enum found take(struct ring_reader *r, uint32_t n, uint64_t now_ns, bool producer_lives,
-		       struct ring_record *rec)
-{
-	struct lane_state *l = &r->lane[n];
-	if (l->at == l->head && (!look_at_head(r, n) || l->at == l->head))
-		return FOUND_NOTHING;
-	struct wire_record *at = (struct wire_record *)at_position(r, n, l->at);
-	/* Acquire pairs with the producer's release of the published length. */
-	uint32_t word = __atomic_load_n(&at->length, __ATOMIC_ACQUIRE);
-	if (!word || (word & WIRE_BUSY))
-		return skip_unpublished(r, n, word, now_ns, producer_lives) ? FOUND_SKIP
-									    : FOUND_NOTHING;
-	l->stuck_at = 0;
-	if (!length_fits(r, l, word)) {
-		break_lane(l);
-		return FOUND_NOTHING;
-	}
-	bool is_pad = __atomic_load_n(&at->type, __ATOMIC_RELAXED) == WIRE_PAD;
-	bool good = !is_pad && copy_record(r, n, word, rec);
-	l->skipped += !good && !is_pad;
-	l->at += word;
-	return good ? FOUND_RECORD : FOUND_SKIP;
 }
 
 size_t ring_reader_drain(struct ring_reader *r, uint32_t n, size_t most, uint64_t now_ns,
@@ -408,20 +198,21 @@ size_t ring_reader_drain(struct ring_reader *r, uint32_t n, size_t most, uint64_
 	judge_counter(r, now_ns);
 	while (passed < most) {
 		touch(r);
-		enum found what = take(r, n, now_ns, producer_lives, &rec);
+		enum lane_found what = lane_next(&r->lane[n], now_ns, producer_lives, &rec);
 		let_go();
-		if (what == FOUND_NOTHING)
+		if (what == LANE_NOTHING)
 			break;
 		passed++;
-		if (what == FOUND_RECORD)
+		if (what == LANE_RECORD) {
+			rec.time_ns = time_of(r, n, rec.time_ns);
 			found(user, &rec);
+		}
 		touch(r);
-		if (must_release(r, n))
-			release(r, n);
+		lane_release_often(&r->lane[n]);
 		let_go();
 	}
 	touch(r);
-	release(r, n);
+	lane_release(&r->lane[n]);
 	let_go();
 	return passed;
 }
@@ -490,8 +281,7 @@ static __attribute__((noinline)) bool heads_are_unmoved(const struct ring_reader
 {
 	bool unmoved = true;
 	for (uint32_t n = 0; n < r->lanes; n++)
-		unmoved &= r->lane[n].broken ||
-			   __atomic_load_n(&lane_of(r, n)->head, __ATOMIC_RELAXED) == r->lane[n].at;
+		unmoved &= lane_is_quiet(&r->lane[n]);
 	return unmoved;
 }
 

@@ -8,7 +8,7 @@
 #ifndef INTAKE_RING_READER_H
 #define INTAKE_RING_READER_H
 
-#include "agent/base/span.h"
+#include "agent/intake/lane.h"
 #include "agent/intake/process.h"
 
 struct ring_reader;
@@ -35,17 +35,6 @@ bool ring_reader_was_read(const struct ring_reader *r);
 
 uint32_t ring_reader_lanes(const struct ring_reader *r);
 
-/* A record's copy. `payload` dies when the callback returns. */
-struct ring_record {
-	uint8_t type; /* enum wire_type */
-	uint16_t info;
-	uint32_t fd;
-	uint32_t generation;
-	uint64_t time_ns;
-	uint64_t offset;
-	struct span payload;
-};
-
 /*
  * Reads at most `most` records of a lane, in order, and gives their bytes back to the producer.
  * Returns how many it passed, fillers and what is no record among them; less than `most`: there is no
@@ -54,7 +43,6 @@ struct ring_record {
  * without it for RING_STUCK_NS. With one whose length is not known (there are two instructions in
  * which to leave one behind), what was reserved next goes, too.
  */
-#define RING_STUCK_NS 10000000000u
 size_t ring_reader_drain(struct ring_reader *r, uint32_t lane, size_t most, uint64_t now_ns,
 			 bool producer_lives,
 			 void (*found)(void *user, const struct ring_record *rec), void *user);
