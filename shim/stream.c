@@ -15,6 +15,7 @@
 #include "shim/stream.h"
 
 #include "shim/boot.h"
+#include "shim/first_bytes.h"
 #include "shim/real.h"
 #include "shim/sys.h"
 #include "shim/tls.h"
@@ -159,42 +160,6 @@ void stream_shut(struct stream_mark mark, int how)
 
 /* ---- is it HTTP? -------------------------------------------------------------------------------- */
 
-/* Byte n of what moved, wherever the iovec list has it. */
-static uint8_t byte_at(const struct iovec *iov, size_t n)
-{
-	while (n >= iov->iov_len) {
-		n -= iov->iov_len;
-		iov++;
-	}
-	return ((const uint8_t *)iov->iov_base)[n];
-}
-
-/* RFC 9110 9.1: a method is a token; all in use are capital letters, '-' and a space after them. */
-static bool begins_like_http(const struct iovec *iov, size_t moved)
-{
-	for (size_t i = 0; i < moved && i < 16; i++) {
-		uint8_t c = byte_at(iov, i);
-		if (c == ' ')
-			return i > 0;
-		if ((c < 'A' || c > 'Z') && c != '-')
-			return false;
-	}
-	return moved < 16;
-}
-
-/* A server of HTTP/2 may speak first: its SETTINGS, a frame of stream 0 (RFC 9113 3.4, 6.5). */
-static bool begins_like_settings(const struct iovec *iov, size_t moved)
-{
-	static const uint8_t type_to_stream[] = {4, 0, 0, 0, 0, 0};
-	if (moved < 9 || byte_at(iov, 0) || byte_at(iov, 1) || byte_at(iov, 2) % 6)
-		return false;
-	for (size_t i = 0; i < sizeof(type_to_stream); i++) {
-		if (byte_at(iov, 3 + i) != type_to_stream[i])
-			return false;
-	}
-	return true;
-}
-
 static void give_up(struct conn_id id, enum wire_opaque why)
 {
 	put_control(WIRE_OPAQUE, id, why, 0);
@@ -223,9 +188,9 @@ void stream_hidden(int fd)
 /* Decides by the first bytes of a connection; false if they are not to be recorded. */
 static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 {
-	if (begins_like_http(iov, moved))
+	if (first_bytes_are_http(iov, moved))
 		return set_kind(id, CONN_HTTP);
-	if (byte_at(iov, 0) == 0x16 && (moved < 2 || byte_at(iov, 1) == 0x03)) {
+	if (first_bytes_are_tls(iov, moved)) {
 		set_kind(id, CONN_TLS);
 		count_turn(id, false);
 		tls_hello_read(id, iov, moved);
@@ -238,7 +203,7 @@ static bool sort_out(struct conn_id id, const struct iovec *iov, size_t moved)
 /* The server writes before it has read anything; false if that is not to be recorded. */
 static bool speaks_first(struct conn_id id, const struct iovec *iov, size_t moved)
 {
-	if (begins_like_settings(iov, moved))
+	if (first_bytes_are_settings(iov, moved))
 		return set_kind(id, CONN_HTTP);
 	give_up(id, WIRE_OPAQUE_OTHER);
 	return false;
@@ -461,7 +426,7 @@ static bool plain_is_http(struct conn_id id, const struct iovec *iov, size_t mov
 	enum conn_kind kind = kind_of(id);
 	if (kind != CONN_TLS)
 		return kind == CONN_TLS_HTTP;
-	if (in ? !begins_like_http(iov, moved) : !begins_like_settings(iov, moved)) {
+	if (in ? !first_bytes_are_http(iov, moved) : !first_bytes_are_settings(iov, moved)) {
 		give_up(id, WIRE_OPAQUE_OTHER);
 		return false;
 	}
