@@ -149,13 +149,14 @@ $(BUILD)/check/recorded: tests/shim/recorded.c $(call libs_of,obj,intake base)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) -o $@ $^ $(DEP_LIBS)
 
-# llama-server itself, built from source the first time: about a quarter of an hour. And servers of other
-# languages, and proxies: two minutes.
+# llama-server itself, built from source the first time: about a quarter of an hour. Servers of other
+# languages, and proxies: two minutes. And llama-stack: one.
 check-servers: all $(CHAOS)
 	$(Q)sh tools/deps.sh servers
 	$(Q)$(CHECK_ENV) sh tests/venv.sh
 	$(Q)$(CHECK_ENV) sh tests/servers/build_llama_server.sh
 	$(Q)$(CHECK_ENV) sh tests/servers/build_runtimes.sh
+	$(Q)$(CHECK_ENV) sh tests/servers/install_stacks.sh
 	$(Q)$(CHECK_ENV) sh tests/check.sh $(BUILD) servers chaos
 
 check-fuzz: $(FUZZ)

@@ -232,9 +232,23 @@ void server_model_label(struct span name, bool cut, char *to, size_t room)
 	server_text_label(name, to, room);
 }
 
+/* Of PROVIDER/MODEL, with the slash; 0 where there is none. The model may be a path. */
+static size_t prefix_bytes(struct span name)
+{
+	const uint8_t *slash = memchr(name.at, '/', name.len);
+	bool relative =
+		span_starts(name, "./") || span_starts(name, "../") || span_starts(name, "~/");
+	return slash && !relative && slash != name.at ? (size_t)(slash - name.at) + 1 : 0;
+}
+
 void server_keep_model(const struct server *s, struct span name, bool cut, const char **at)
 {
-	char label[LIMIT_MODEL_BYTES];
-	server_model_label(name, cut, label, sizeof(label));
+	char label[LIMIT_MODEL_BYTES] = "";
+	size_t prefix = s->routes ? prefix_bytes(name) : 0;
+	server_text_label(span_take(&name, prefix), label, sizeof(label));
+	char *model = label + strlen(label);
+	server_model_label(name, cut, model, sizeof(label) - (size_t)(model - label));
+	if (cut && !*model)
+		label[0] = '\0';
 	words_set(s->words, at, label);
 }

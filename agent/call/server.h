@@ -42,7 +42,7 @@ const char *server_error_model(struct server *s, const char *model);
 /* A model's name as a label: a path cut to its last part, valid UTF-8 without control characters, cut
  * to `room` with its NUL. Empty for a path whose end is missing (`cut`): it has no last part. */
 void server_model_label(struct span name, bool cut, char *to, size_t room);
-/* The same, to be held in *at in place of what is there. */
+/* The same, to be held in *at in place of what is there. Of PROVIDER/MODEL (server_provider_label) the provider stays. */
 void server_keep_model(const struct server *s, struct span name, bool cut, const char **at);
 /* Any text of a client or server as a label: valid UTF-8 without control characters, cut. */
 void server_text_label(struct span text, char *to, size_t room);

@@ -65,10 +65,10 @@ class Server:
             return False
 
 
-def llama_cpp() -> Server:
+def llama_cpp(*more: str) -> Server:
     port = free_port()
     command = [sys.executable, str(SERVERS / "llama_server.py"), "--model", str(MODEL), "--port", str(port)]
-    return Server("llama.cpp", command, port, "llama.cpp", is_scripted=False)
+    return Server("llama.cpp", [*command, *more], port, "llama.cpp", is_scripted=False)
 
 
 def uvicorn(loop: str, http: str, *more: str, app: str = "asgi_app:app") -> Server:

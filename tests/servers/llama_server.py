@@ -2,7 +2,7 @@
 
 It listens before the model is loaded and answers 503 until then: GET /health says when.
 
-    python tests/servers/llama_server.py --model build/tiny.gguf --port 18080 [--slots 4]
+    python tests/servers/llama_server.py --model build/tiny.gguf --port 18080 [--slots 4] [--embeddings]
 """
 
 import argparse
@@ -17,6 +17,7 @@ def main() -> None:
     arguments.add_argument("--model", required=True)
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--slots", type=int, default=4)
+    arguments.add_argument("--embeddings", action="store_true", help="and nothing else")
     a = arguments.parse_args()
 
     p = xllamacpp.CommonParams()
@@ -26,6 +27,9 @@ def main() -> None:
     p.n_ctx = 2048 * a.slots
     p.n_parallel = a.slots
     p.endpoint_metrics = True
+    if a.embeddings:
+        p.embedding = True
+        p.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     p.cpuparams.n_threads = 1
     p.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(p)

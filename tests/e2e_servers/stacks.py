@@ -1,0 +1,72 @@
+"""Servers that hand each request on to an engine behind them and write what comes back anew: llama-stack."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import client
+import harness
+import pytest
+
+# Its ids begin with the name that the provider has there. 0.7.3 does not look at whether it is vLLM.
+LLAMA_STACK = """
+version: 2
+distro_name: tiny
+apis: [inference, responses, vector_io, tool_runtime, files]
+providers:
+  inference:
+  - provider_id: near
+    provider_type: remote::vllm
+    config: {{base_url: "http://127.0.0.1:{engine}/v1", max_tokens: 64}}
+  - provider_id: vectors
+    provider_type: remote::vllm
+    config: {{base_url: "http://127.0.0.1:{embedder}/v1"}}
+  responses:
+  - provider_id: builtin
+    provider_type: inline::builtin
+    config:
+      persistence:
+        agent_state: {{namespace: agents, backend: kv_default}}
+        responses: {{table_name: responses, backend: sql_default}}
+  vector_io: []
+  tool_runtime: []
+  files:
+  - provider_id: localfs
+    provider_type: inline::localfs
+    config:
+      storage_dir: {home}/files
+      metadata_store: {{table_name: files, backend: sql_default}}
+server:
+  host: 127.0.0.1
+"""
+
+
+@dataclass(kw_only=True)
+class Stack(harness.Server):
+    health: str
+    environment: dict[str, str]
+
+    def ready(self) -> bool:
+        try:
+            return client.get(self.address, self.health).status == 200
+        except OSError:
+            return False
+
+
+def installed(name: str) -> Path:
+    """The folder of its commands."""
+    if not (harness.BUILD / "servers" / name / "installed").exists():
+        pytest.skip(f"no {name}: sh tests/servers/install_stacks.sh {name}")
+    return harness.BUILD / "servers" / name / "bin"
+
+
+def llama_stack(home: Path, engine: int, embedder: int) -> Stack:
+    command = installed("llama-stack") / "llama"
+    home.mkdir()
+    config = home / "config.yaml"
+    config.write_text(LLAMA_STACK.format(home=home, engine=engine, embedder=embedder))
+    port = harness.free_port()
+    environment = {"HOME": str(home), "SQLITE_STORE_DIR": str(home), "NO_PROXY": "127.0.0.1"}
+    # Its other form draws each failed request's traceback in colours, for half a minute.
+    environment["LLAMA_STACK_LOG_FORMAT"] = "json"
+    run = [str(command), "stack", "run", str(config), "--port", str(port)]
+    return Stack("llama-stack", run, port, "near", False, health="/v1/health", environment=environment)
