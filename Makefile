@@ -121,7 +121,8 @@ deps:
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/so $(BUILD)/san $(BUILD)/tsan $(BUILD)/fuzz $(BUILD)/gen $(BUILD)/unit $(BUILD)/bench \
-		$(BUILD)/check $(BUILD)/chaos $(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
+		$(BUILD)/check $(BUILD)/chaos $(BUILD)/oracles/http $(BUILD)/oracles/body \
+		$(BUILD)/libinferwire.so $(BUILD)/inferwire-agent $(BUILD)/inferwire
 
 help:
 	@echo 'make            the shim, the agent and the command, under $(BUILD)/'

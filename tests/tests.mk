@@ -1,7 +1,9 @@
 # The tests' part of the Makefile.
-#   tests/unit/STAGE/NAME_test.c   a cmocka program, linked with that stage and the ones before it
-#   tests/fuzz/STAGE/NAME_fuzz.c   a libFuzzer program
-#   tests/bench/STAGE/NAME_bench.c a benchmark, optimised, no sanitizer
+#   tests/unit/STAGE/NAME_test.c      a cmocka program, linked with that stage and the ones before it
+#   tests/tsan/STAGE/NAME_test.c      the same under the thread sanitizer
+#   tests/fuzz/STAGE/NAME_fuzz.c      a libFuzzer program
+#   tests/oracles/STAGE/NAME_oracle.c our parser beside another
+#   tests/bench/STAGE/NAME_bench.c    a benchmark, optimised, no sanitizer
 # STAGE shim links the shim's own objects; an ASan-built shim cannot be preloaded. tools is the command's.
 
 # Stages that a test of a stage may use, in link order.

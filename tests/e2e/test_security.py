@@ -14,6 +14,7 @@ from pathlib import Path
 import client
 import harness
 import pytest
+from processes import compiled
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 EXTERNAL = {"INFERWIRE_AGENT": "external"}
@@ -262,9 +263,7 @@ def flags_of(pid: int, path: str) -> list[set[str]]:
 
 
 def forgetful(tmp_path: Path, directory: Path) -> tuple[subprocess.Popen[bytes], int]:
-    program, port = tmp_path / "forgetful_server", harness.free_port()
-    source = harness.SERVERS / "forgetful_server.c"
-    subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
+    program, port = compiled(tmp_path, harness.SERVERS / "forgetful_server.c"), harness.free_port()
     environment = harness.clean_environment() | {
         "LD_PRELOAD": str(harness.LIBRARY),
         "INFERWIRE_ENABLED": "1",
