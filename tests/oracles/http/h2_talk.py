@@ -8,7 +8,7 @@ A record, little-endian:
     of a direction:
       u32 length, bytes on the wire
       u32 count of entries, each: u8 kind (HBERA)  u8 verdict  u8 past  u32 stream  u32 error  u32 length, payload
-      u8 how it ends      u32 length, text: why hyper-h2 gave up      u32 length, text: why nobody reads further
+      u8 how it ends      u8 past      u32 length, text: why hyper-h2 gave up      u32 length, text: why nobody reads further
 
 A head's payload: u32 count of fields, then u32 length of each name and value, then these themselves.
 """
@@ -331,7 +331,7 @@ def pack_direction(end):
     parts = [struct.pack("<I", len(end.heard)), end.heard, struct.pack("<I", len(connection.entries))]
     for kind, verdict, past, stream, error, payload in connection.entries:
         parts += [struct.pack("<BBBIII", ord(kind), verdict, past, stream, error, len(payload)), payload]
-    parts.append(struct.pack("<B", how))
+    parts.append(struct.pack("<BB", how, connection.decoder.past))
     for text in (connection.refusal, connection.stopped):
         parts += [struct.pack("<I", len(text.encode())), text.encode()]
     return b"".join(parts)
