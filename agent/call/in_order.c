@@ -41,7 +41,7 @@ struct exchange {
 
 struct in_order {
 	struct server *server;
-	struct h1 *in, *out;
+	struct h1 in, out;
 	struct exchange *first, *last;
 	unsigned waiting;	    /* exchanges in the queue */
 	struct exchange *reading;   /* whose request is being read */
@@ -65,12 +65,8 @@ struct in_order *in_order_new(struct server *server)
 	if (!o)
 		return NULL;
 	o->server = server;
-	o->in = h1_new(H1_REQUESTS);
-	o->out = h1_new(H1_RESPONSES);
-	if (!o->in || !o->out) {
-		in_order_free(o);
-		return NULL;
-	}
+	h1_init(&o->in, H1_REQUESTS);
+	h1_init(&o->out, H1_RESPONSES);
 	return o;
 }
 
@@ -91,7 +87,7 @@ static struct inference *pop(struct in_order *o)
 	o->waiting--;
 	free(e);
 	if (o->first && o->first->head_seen)
-		h1_expect(o->out, o->first->method);
+		h1_expect(&o->out, o->first->method);
 	return call;
 }
 
@@ -108,9 +104,8 @@ static void lose_all(struct in_order *o)
 static void give_up(struct in_order *o)
 {
 	lose_all(o);
-	h1_free(o->in);
-	h1_free(o->out);
-	o->in = o->out = NULL;
+	h1_release(&o->in);
+	h1_release(&o->out);
 	o->given_up = true;
 }
 
@@ -206,7 +201,7 @@ static void request_head(struct in_order *o, const struct http_head *head)
 	e->method = head->method;
 	e->realtime = unmeasured_is_realtime(head->path);
 	if (e == o->first)
-		h1_expect(o->out, e->method);
+		h1_expect(&o->out, e->method);
 	/* An answer that did not wait for the head (a time-out) is to no inference. */
 	if (!e->answered)
 		e->inference = inference_new(o->server, head, e->arrived_ns);
@@ -343,7 +338,7 @@ static void response_event(struct in_order *o, const struct http_event *ev, uint
 static void drain(struct in_order *o, enum session_direction d, struct span *bytes,
 		  uint64_t time_ns)
 {
-	struct h1 *parser = d == SESSION_IN ? o->in : o->out;
+	struct h1 *parser = d == SESSION_IN ? &o->in : &o->out;
 	struct http_event ev;
 	enum step step = STEP_EVENT;
 	while (!o->given_up && !o->upgraded && (step = h1_next(parser, bytes, &ev)) == STEP_EVENT) {
@@ -392,7 +387,7 @@ struct inference *in_order_take_upgraded(struct in_order *o)
 
 void in_order_gap(struct in_order *o, enum session_direction d, uint64_t bytes, uint64_t time_ns)
 {
-	struct h1 *parser = d == SESSION_IN ? o->in : o->out;
+	struct h1 *parser = d == SESSION_IN ? &o->in : &o->out;
 	if (!is_read(o, d) || !bytes)
 		return;
 	/* Then no HTTP_LOST comes, but whole messages may be gone. */
@@ -426,12 +421,12 @@ void in_order_lost_in(struct in_order *o)
 bool in_order_says_whole(const struct in_order *o, uint64_t *last_ns)
 {
 	struct inference *call = o->given_up ? NULL : answered_call(o);
-	return call && h1_runs_to_the_end(o->out) && inference_says_whole(call, last_ns);
+	return call && h1_runs_to_the_end(&o->out) && inference_says_whole(call, last_ns);
 }
 
 void in_order_server_ended(struct in_order *o, uint64_t time_ns)
 {
-	if (!o->given_up && h1_eof(o->out))
+	if (!o->given_up && h1_eof(&o->out))
 		drain_rest(o, SESSION_OUT, time_ns);
 }
 

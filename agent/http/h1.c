@@ -13,7 +13,6 @@
 #include "agent/http/h1.h"
 
 #include "agent/base/limits.h"
-#include "agent/http/chunked.h"
 #include "agent/http/head.h"
 #include "agent/http/token.h"
 
@@ -35,36 +34,23 @@ enum h1_state {
 /* What the hunt found was a message when another one begins where it ends. */
 #define HEADS_OF_PROOF 2
 
-struct h1 {
-	uint8_t side;	  /* enum h1_side */
-	uint8_t state;	  /* enum h1_state */
-	uint8_t expected; /* enum http_method of the request that is answered next */
-	bool closes;	  /* END was brought about by the end of the connection */
-	bool has_expected;
-	bool interim;	  /* the message is a 1xx: `expected` stays */
-	uint8_t unproven; /* heads to come before the hunt is known to have found a message */
-	bool clear_head;  /* the head's bytes were lent out by the last event */
-	uint64_t left;	  /* LENGTH */
-	struct chunked chunked;
-	struct buf head; /* a head that was cut by the end of the input */
-};
-
-struct h1 *h1_new(enum h1_side side)
+void h1_init(struct h1 *p, enum h1_side side)
 {
-	struct h1 *p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	p->side = (uint8_t)side;
-	buf_init(&p->head, LIMIT_HEAD_BYTES);
-	return p;
+	*p = (struct h1){.side = (uint8_t)side};
 }
 
-void h1_free(struct h1 *p)
+static void forget_head(struct h1 *p)
 {
-	if (!p)
-		return;
-	buf_release(&p->head);
-	free(p);
+	if (p->head)
+		buf_release(p->head);
+	free(p->head);
+	p->head = NULL;
+	p->clear_head = false;
+}
+
+void h1_release(struct h1 *p)
+{
+	forget_head(p);
 }
 
 void h1_expect(struct h1 *p, enum http_method method)
@@ -91,7 +77,7 @@ static enum step tell(struct http_event *ev, enum http_event_type type)
 
 static enum step bad(struct h1 *p, struct span *in, struct http_event *ev)
 {
-	buf_release(&p->head);
+	forget_head(p);
 	if (!p->unproven) {
 		p->state = H1_BAD;
 		return STEP_BAD;
@@ -206,22 +192,34 @@ static size_t rest_of_head(struct span begun, struct span in)
 	return end ? end - before : head_find_end(in);
 }
 
+/* False without memory, or past the maximum. */
+static bool gather(struct h1 *p, struct span part)
+{
+	if (!p->head) {
+		p->head = calloc(1, sizeof(*p->head));
+		if (!p->head)
+			return false;
+		buf_init(p->head, LIMIT_HEAD_BYTES);
+	}
+	return buf_put(p->head, part) == 0;
+}
+
 /* A head that comes in one piece is read where it lies; one that is cut is gathered first. */
 static enum step take_head(struct h1 *p, struct span *in, struct http_event *ev)
 {
-	size_t before = p->head.len, room = LIMIT_HEAD_BYTES - before;
-	size_t end = before ? rest_of_head(buf_span(&p->head), *in) : head_find_end(*in);
+	size_t before = p->head ? p->head->len : 0, room = LIMIT_HEAD_BYTES - before;
+	size_t end = before ? rest_of_head(buf_span(p->head), *in) : head_find_end(*in);
 	if (end > room || (!end && in->len >= room))
 		return bad(p, in, ev);
 	struct span part = span_take(in, end ? end : in->len);
 	if (end && !before)
 		return head_complete(p, part, in, ev);
-	if (buf_put(&p->head, part) != 0)
+	if (!gather(p, part))
 		return bad(p, in, ev);
 	if (!end)
 		return STEP_MORE;
 	p->clear_head = true;
-	return head_complete(p, buf_span(&p->head), in, ev);
+	return head_complete(p, buf_span(p->head), in, ev);
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------- */
@@ -261,10 +259,8 @@ static enum step take_chunked(struct h1 *p, struct span *in, struct http_event *
 
 enum step h1_next(struct h1 *p, struct span *in, struct http_event *ev)
 {
-	if (p->clear_head) {
-		buf_release(&p->head);
-		p->clear_head = false;
-	}
+	if (p->clear_head)
+		forget_head(p);
 	if (p->state == H1_END)
 		return take_end(p, ev);
 	if (p->state == H1_LOST) {
@@ -322,8 +318,7 @@ bool h1_gap(struct h1 *p, uint64_t bytes)
 {
 	if (!bytes || bridge(p, bytes))
 		return true;
-	buf_release(&p->head);
-	p->clear_head = false;
+	forget_head(p);
 	p->has_expected = false;
 	p->state = p->state == H1_IDLE || p->state == H1_HUNT ? H1_HUNT : H1_LOST;
 	return false;

@@ -7,7 +7,7 @@
  *
  *   while ((step = h1_next(p, &in, &event)) == STEP_EVENT) ...
  *
- * Ten thousand of them live at once: one takes some 80 bytes, and a head that came in pieces up to
+ * Ten thousand of them live at once: one takes 32 bytes, and a head that came in pieces up to
  * LIMIT_HEAD_BYTES until it is told. A head that lies in one piece is read where it lies.
  */
 #ifndef HTTP_H1_H
@@ -15,14 +15,29 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/step.h"
+#include "agent/http/chunked.h"
 #include "agent/http/event.h"
 
 enum h1_side { H1_REQUESTS, H1_RESPONSES };
 
-struct h1;
+struct h1 {
+	uint8_t side;	  /* enum h1_side */
+	uint8_t state;	  /* enum h1_state (h1.c) */
+	uint8_t expected; /* enum http_method of the request that is answered next */
+	bool closes : 1;  /* END was brought about by the end of the connection */
+	bool has_expected : 1;
+	bool interim : 1;    /* the message is a 1xx: `expected` stays */
+	bool clear_head : 1; /* the head's bytes were lent out by the last event */
+	uint8_t unproven;    /* heads to come before the hunt is known to have found a message */
+	union {
+		uint64_t left;		/* of a body whose length is known */
+		struct chunked chunked; /* of one in chunks */
+	};
+	struct buf *head; /* a head that was cut by the end of the input; NULL */
+};
 
-struct h1 *h1_new(enum h1_side side); /* NULL without memory */
-void h1_free(struct h1 *p);
+void h1_init(struct h1 *p, enum h1_side side);
+void h1_release(struct h1 *p);
 
 /*
  * One event. `in` is consumed from its front. Event spans point into `in`'s bytes or into the

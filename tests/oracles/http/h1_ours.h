@@ -58,7 +58,8 @@ static inline bool our_event(const struct plan *plan, struct h1 *h1, const struc
 
 static inline void read_ours(struct chance *c, struct text *in, const struct plan *plan)
 {
-	struct h1 *h1 = h1_new(plan->requests ? H1_REQUESTS : H1_RESPONSES);
+	struct h1 parser, *h1 = &parser;
+	h1_init(h1, plan->requests ? H1_REQUESTS : H1_RESPONSES);
 	size_t heads = 0, answered = 0, most = one_in(c, 3) ? in->len : 1 + below(c, 100);
 	unsigned status = 0;
 	bool left = false;
@@ -84,7 +85,7 @@ static inline void read_ours(struct chance *c, struct text *in, const struct pla
 			our_event(plan, h1, &ev, in->len, &heads, &answered, &status);
 		unit(&ours, between ? UNIT_BETWEEN : UNIT_INSIDE);
 	}
-	h1_free(h1);
+	h1_release(h1);
 }
 
 #endif

@@ -131,7 +131,7 @@ static void give(const struct conversation *c, struct trace *t, size_t at, size_
 	talk_begin(&k, c->side, NULL);
 	while (before.len)
 		talk_take(&k, t, piece_at_edge(span_take(&before, single ? 1 : before.len)));
-	h1_gap(k.h1, gap);
+	h1_gap(&k.h1, gap);
 	talk_take(&k, t, span_of(NULL, 0));
 	for (size_t m = 0, from = at + gap; m < c->messages; m++) {
 		if (c->end[m] <= from)
@@ -208,26 +208,26 @@ static void what_a_gap_answers(void **state)
 {
 	(void)state;
 	start(H1_REQUESTS);
-	assert_true(h1_gap(talk.h1, 0));
-	assert_true(h1_idle(talk.h1));
-	assert_false(h1_gap(talk.h1, 1)); /* between messages: nothing is told */
-	assert_true(h1_idle(talk.h1));
-	assert_false(h1_gap(talk.h1, 1));
+	assert_true(h1_gap(&talk.h1, 0));
+	assert_true(h1_idle(&talk.h1));
+	assert_false(h1_gap(&talk.h1, 1)); /* between messages: nothing is told */
+	assert_true(h1_idle(&talk.h1));
+	assert_false(h1_gap(&talk.h1, 1));
 	take("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nab");
-	assert_false(h1_idle(talk.h1));
-	assert_true(h1_gap(talk.h1, 7));
-	assert_false(h1_gap(talk.h1, 2)); /* one byte of the next message with it */
+	assert_false(h1_idle(&talk.h1));
+	assert_true(h1_gap(&talk.h1, 7));
+	assert_false(h1_gap(&talk.h1, 2)); /* one byte of the next message with it */
 	take("");
 	ends_with("(<POST />{ab}?|");
 
 	start(H1_REQUESTS);
 	take("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
-	assert_true(h1_gap(talk.h1, 10));
+	assert_true(h1_gap(&talk.h1, 10));
 	ends_with("(<POST />.)|");
 
 	start(H1_REQUESTS);
 	take("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
-	assert_false(h1_gap(talk.h1, UINT64_MAX));
+	assert_false(h1_gap(&talk.h1, UINT64_MAX));
 	take("");
 	ends_with("(<POST />?|");
 }
@@ -237,19 +237,19 @@ static void gaps_where_nothing_is_counted(void **state)
 	(void)state;
 	start(H1_RESPONSES);
 	take("HTTP/1.1 200 OK\r\n\r\nab");
-	assert_true(h1_gap(talk.h1, 1000));
+	assert_true(h1_gap(&talk.h1, 1000));
 	take("cd");
 	ends_with("(<200>{abcd}$)|");
 
 	start(H1_RESPONSES);
 	take("HTTP/1.1 101 Switching Protocols\r\n\r\n");
-	assert_true(h1_gap(talk.h1, 1000));
+	assert_true(h1_gap(&talk.h1, 1000));
 	take("HTTP/1.1 200 OK\r\n\r\n");
 	ends_with("(<101>^|");
 
 	start(H1_RESPONSES);
 	take("ssh");
-	assert_true(h1_gap(talk.h1, 1000));
+	assert_true(h1_gap(&talk.h1, 1000));
 	take("HTTP/1.1 200 OK\r\n\r\n");
 	ends_with("!~");
 }
@@ -259,8 +259,8 @@ static void the_method_is_forgotten(void **state)
 {
 	(void)state;
 	start(H1_RESPONSES);
-	h1_expect(talk.h1, HTTP_HEAD_METHOD);
-	assert_false(h1_gap(talk.h1, 1000));
+	h1_expect(&talk.h1, HTTP_HEAD_METHOD);
+	assert_false(h1_gap(&talk.h1, 1000));
 	take("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
 	ends_with("(<200>{hi}.)|");
 }
@@ -268,14 +268,14 @@ static void the_method_is_forgotten(void **state)
 static void finds(enum h1_side side, const char *piece, bool found)
 {
 	start(side);
-	assert_false(h1_gap(talk.h1, 10));
+	assert_false(h1_gap(&talk.h1, 10));
 	take(piece);
-	h1_eof(talk.h1);
+	h1_eof(&talk.h1);
 	if (!found)
 		assert_int_equal(trace.len, 0);
 	else
 		assert_int_equal(trace.text[0], '(');
-	h1_free(talk.h1);
+	h1_release(&talk.h1);
 }
 
 static void what_a_message_starts_like(void **state)

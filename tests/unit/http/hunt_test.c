@@ -10,7 +10,7 @@ static void hunt_gives(enum h1_side side, const char *const *pieces, const char 
 	struct talk k;
 	t.len = 0;
 	talk_begin(&k, side, NULL);
-	assert_false(h1_gap(k.h1, 1));
+	assert_false(h1_gap(&k.h1, 1));
 	for (; *pieces; pieces++)
 		talk_take(&k, &t, piece_at_edge(span_str(*pieces)));
 	talk_end(&k, &t);

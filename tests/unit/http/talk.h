@@ -17,7 +17,7 @@
 #include "agent/http/h1.h"
 
 struct talk {
-	struct h1 *h1;
+	struct h1 h1;
 	enum h1_side side;
 	const char *asked; /* what the responses answer, a letter each: G H(EAD) C(ONNECT) */
 	bool in_body, interim, bad;
@@ -34,15 +34,15 @@ static inline void talk_expect(struct talk *k)
 	if (k->side == H1_REQUESTS || !k->asked || !*k->asked)
 		return;
 	char letter = *k->asked++;
-	h1_expect(k->h1, letter == 'H'	 ? HTTP_HEAD_METHOD
-			 : letter == 'C' ? HTTP_CONNECT
-					 : HTTP_GET);
+	h1_expect(&k->h1, letter == 'H'	  ? HTTP_HEAD_METHOD
+			  : letter == 'C' ? HTTP_CONNECT
+					  : HTTP_GET);
 }
 
 static inline void talk_begin(struct talk *k, enum h1_side side, const char *asked)
 {
-	*k = (struct talk){.h1 = h1_new(side), .side = side, .asked = asked};
-	assert_non_null(k->h1);
+	*k = (struct talk){.side = side, .asked = asked};
+	h1_init(&k->h1, side);
 	talk_expect(k);
 }
 
@@ -101,7 +101,7 @@ static inline void talk_take(struct talk *k, struct trace *t, struct span piece)
 {
 	struct http_event ev;
 	enum step step;
-	while ((step = h1_next(k->h1, &piece, &ev)) == STEP_EVENT)
+	while ((step = h1_next(&k->h1, &piece, &ev)) == STEP_EVENT)
 		talk_event(k, t, &ev);
 	if (step == STEP_BAD) {
 		trace_str(t, k->in_body ? "}" : "");
@@ -116,12 +116,11 @@ static inline void talk_take(struct talk *k, struct trace *t, struct span piece)
 
 static inline void talk_end(struct talk *k, struct trace *t)
 {
-	bool between = h1_eof(k->h1);
+	bool between = h1_eof(&k->h1);
 	talk_take(k, t, span_of(NULL, 0));
 	trace_str(t, k->in_body ? "}" : "");
 	trace_str(t, between ? "|" : "~");
-	h1_free(k->h1);
-	k->h1 = NULL;
+	h1_release(&k->h1);
 }
 
 #endif
