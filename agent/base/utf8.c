@@ -85,7 +85,14 @@ size_t utf8_copy(struct span s, char *to, size_t room)
 {
 	static const char replacement[3] = "\xef\xbf\xbd"; /* U+FFFD */
 	size_t len = 0;
-	while (s.len) {
+	for (;;) {
+		size_t ascii = ascii_prefix(s), left = room - 1 - len;
+		struct span plain = span_take(&s, ascii < left ? ascii : left);
+		if (plain.len)
+			memcpy(to + len, plain.at, plain.len);
+		len += plain.len;
+		if (!s.len || plain.len < ascii)
+			break;
 		bool valid;
 		size_t n = char_length(s, &valid);
 		const void *from = valid ? (const void *)s.at : replacement;

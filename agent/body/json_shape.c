@@ -1,12 +1,14 @@
 /*
- * A document is compared with a shape from the left. Where they differ there must be a scalar of the
- * shape, and the document's own is read in its place:
+ * The scalars that a shape does not keep are its holes. What lies between them is mostly the shape's, byte
+ * by byte (fill):
  *
- *     shape      {"model":"m","n":0,"text":""}
- *     document   {"model":"m","n":17,"text":"Hi"}
- *                             ^^           ^^
+ *     shape      {"id":"","model":"m","n":0,"text":""}
+ *     document   {"id":"c-7","model":"m","n":17,"text":"Hi"}
+ *                 ======~~~==================~~========~~===
  *
- * Scalars that do not differ are not even looked at.
+ * Where it is not, the two are compared from the left: where they differ there must be some scalar of the
+ * shape, and the document's own is read in its place (compare). A shape whose kept scalars are others time
+ * after time, as when a server's clients turn to another model, takes those of a document.
  */
 #include "agent/body/json_shape.h"
 
@@ -35,16 +37,34 @@
 struct scalar {
 	uint16_t start, end;
 	uint16_t event; /* whose text it is */
+	bool string, kept;
+};
+
+/* A scalar that is not kept, and the bytes of the shape that lead to it. */
+struct hole {
+	uint16_t before; /* from the end of the hole before it */
+	uint16_t own;	 /* its bytes in the shape: those of "" or 0 */
+	uint16_t event;
 	bool string;
 };
 
+/* Documents in which kept scalars were others, until the shape takes those of one. Each time it does it
+ * waits twice as long, unless that was of use. */
+#define STRAYS_LEAST 4u
+#define STRAYS_MOST  4096u
+#define USES_WORTH   64u
+
 /* The parts lie in one block of memory, in this order. */
 struct shape {
+	void *note;
 	struct json_event *events;
 	struct scalar *scalars;
-	uint16_t *lent; /* scalars whose events have texts of a document, not of the shape */
-	uint8_t *bytes;
-	uint16_t event_count, scalar_count, lent_count, len;
+	struct hole *holes;
+	uint16_t *open; /* events of holes */
+	uint8_t *bytes; /* and SAME_BYTES_ROOM more */
+	uint16_t event_count, scalar_count, hole_count, open_count, len;
+	uint16_t uses, strays, strays_most;
+	bool lent; /* events of kept scalars may have texts of a document */
 };
 
 /* A scalar of a document that the shape does not have. */
@@ -56,6 +76,7 @@ struct other {
 
 struct json_shapes {
 	struct json *scan;
+	struct json_shapes_notes notes;
 	uint16_t first_kept;
 	uint32_t credit, misses;
 	uint32_t count;
@@ -63,12 +84,14 @@ struct json_shapes {
 	struct json_text texts[ESCAPED_TEXTS];
 };
 
-struct json_shapes *json_shapes_new(const struct json_tree *t, uint16_t first_kept)
+struct json_shapes *json_shapes_new(const struct json_tree *t, uint16_t first_kept,
+				    const struct json_shapes_notes *notes)
 {
 	struct json_shapes *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->scan = json_new(t);
+	s->notes = *notes;
 	s->first_kept = first_kept;
 	s->credit = CREDIT_MOST;
 	if (!s->scan) {
@@ -78,12 +101,19 @@ struct json_shapes *json_shapes_new(const struct json_tree *t, uint16_t first_ke
 	return s;
 }
 
+static void drop(struct json_shapes *s, struct shape *shape)
+{
+	if (s->notes.drop)
+		s->notes.drop(s->notes.user, shape->note);
+	free(shape);
+}
+
 void json_shapes_free(struct json_shapes *s)
 {
 	if (!s)
 		return;
 	for (uint32_t i = 0; i < s->count; i++)
-		free(s->at[i]);
+		drop(s, s->at[i]);
 	json_free(s->scan);
 	free(s);
 }
@@ -114,11 +144,26 @@ static bool take_escaped(struct span *rest, struct json_text *t)
 static inline size_t plain_digits(struct span s)
 {
 	size_t n = 0;
+#ifdef __SSE2__
+	if (s.len >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)s.at);
+		__m128i above = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+		__m128i digits = _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(9)), above);
+		n = (size_t)__builtin_ctz(~(unsigned)_mm_movemask_epi8(digits));
+	}
+#endif
 	while (n < s.len && s.at[n] >= '0' && s.at[n] <= '9')
 		n++;
 	bool plain =
 		n && n < s.len && n < 20 && s.at[0] != '0' && (s.at[n] == ',' || s.at[n] == '}');
 	return plain ? n : 0;
+}
+
+/* As span_skip, of what has an address. */
+static inline void pass(struct span *s, size_t n)
+{
+	s->at += n;
+	s->len -= n;
 }
 
 /* The scalar at the front of *rest, without its end's quote. */
@@ -129,7 +174,7 @@ static inline __attribute__((always_inline)) bool take_scalar(struct span *rest,
 	uint8_t state = 0;
 	o->escaped = false;
 	if (string) {
-		span_skip(rest, json_plain_bytes(*rest));
+		pass(rest, json_plain_bytes(*rest));
 		if (!rest->len)
 			return false;
 		if (rest->at[0] != '"') {
@@ -144,53 +189,59 @@ static inline __attribute__((always_inline)) bool take_scalar(struct span *rest,
 	}
 	size_t digits = plain_digits(*rest);
 	if (digits) {
-		o->text = span_take(rest, digits);
+		o->text = span_of(start, digits);
+		pass(rest, digits);
 		return true;
 	}
 	o->text = span_take(rest, json_number_bytes(&state, *rest));
 	return json_number_complete(state) && rest->len && o->text.len <= LIMIT_JSON_TEXT_BYTES;
 }
 
-/* The scalars of the document that differ from the shape's, or false. */
-static bool compare(const struct shape *shape, struct span document, struct other *others,
-		    size_t *count)
+/* The scalars of the document that differ from the shape's; its length, or 0. */
+static size_t compare(const struct shape *shape, struct span in, struct other *others,
+		      size_t *count)
 {
 	const struct scalar *at = shape->scalars, *end = at + shape->scalar_count;
-	struct span rest = document;
+	struct span rest = in;
 	size_t from = 0, found = 0;
 	for (;;) {
 		size_t n = shape->len - from;
 		size_t both = n < rest.len ? n : rest.len;
 		size_t same = same_bytes(shape->bytes + from, rest.at, both);
-		if (same == n || same == rest.len) {
+		if (same == n) {
 			*count = found;
-			return n == rest.len;
+			return in.len - rest.len + n;
 		}
+		if (same == rest.len)
+			return 0;
 		size_t differs = from + same;
 		while (at < end && at->end < differs)
 			at++;
 		if (at == end || at->start > differs || from > at->start)
-			return false;
+			return 0;
 		span_skip(&rest, at->start - from);
 		others[found].scalar = (uint16_t)(at - shape->scalars);
 		if (!take_scalar(&rest, at->string, &others[found]))
-			return false;
+			return 0;
 		found++;
 		from = at->end;
 		at++;
 	}
 }
 
+/* The shape's own texts, for all events that a document may have lent one. */
 static void give_back(struct shape *shape)
 {
-	for (size_t i = 0; i < shape->lent_count; i++) {
-		const struct scalar *own = &shape->scalars[shape->lent[i]];
+	for (size_t i = 0; i < shape->scalar_count; i++) {
+		const struct scalar *own = &shape->scalars[i];
+		if (own->event == NO_EVENT)
+			continue;
 		struct json_event *ev = &shape->events[own->event];
 		ev->text = span_of(shape->bytes + own->start, (size_t)(own->end - own->start));
 		ev->empty = own->string && !ev->text.len;
 		ev->cut = false;
 	}
-	shape->lent_count = 0;
+	shape->lent = false;
 }
 
 static void undo_escapes(struct json_text *t, struct span text, struct json_event *ev)
@@ -209,52 +260,117 @@ static void undo_escapes(struct json_text *t, struct span text, struct json_even
 	ev->empty = false;
 }
 
-/* False: more texts with escapes than there is room for. */
-static bool lend(struct json_shapes *s, struct shape *shape, const struct other *others,
-		 size_t count)
+/* False: there is no room for one more text with escapes; *escaped are in use. */
+static inline bool lend(struct json_shapes *s, struct json_event *ev, const struct other *o,
+			size_t *escaped)
+{
+	if (!o->escaped) {
+		ev->cut = o->text.len > LIMIT_JSON_TEXT_BYTES;
+		ev->empty = !o->text.len;
+		ev->text = span_of(o->text.at, ev->cut ? LIMIT_JSON_TEXT_BYTES : o->text.len);
+		return true;
+	}
+	if (*escaped == ESCAPED_TEXTS)
+		return false;
+	undo_escapes(&s->texts[(*escaped)++], o->text, ev);
+	return true;
+}
+
+static bool lend_all(struct json_shapes *s, struct shape *shape, const struct other *others,
+		     size_t count)
 {
 	size_t escaped = 0;
-	give_back(shape);
 	for (size_t i = 0; i < count; i++) {
-		const struct other *o = &others[i];
-		uint16_t event = shape->scalars[o->scalar].event;
-		if (event == NO_EVENT)
-			continue;
-		struct json_event *ev = &shape->events[event];
-		shape->lent[shape->lent_count++] = o->scalar;
-		if (o->escaped) {
-			if (escaped == ESCAPED_TEXTS)
-				return false;
-			undo_escapes(&s->texts[escaped++], o->text, ev);
-		} else {
-			ev->cut = o->text.len > LIMIT_JSON_TEXT_BYTES;
-			ev->empty = !o->text.len;
-			ev->text =
-				span_of(o->text.at, ev->cut ? LIMIT_JSON_TEXT_BYTES : o->text.len);
-		}
+		uint16_t event = shape->scalars[others[i].scalar].event;
+		if (event != NO_EVENT && !lend(s, &shape->events[event], &others[i], &escaped))
+			return false;
 	}
 	return true;
 }
 
-const struct json_event *json_shapes_events(struct json_shapes *s, struct span document,
-					    size_t *count)
+/* The length of a document that has the shape's own bytes but for the holes, whose events get its scalars; 0
+ * if it has others. */
+static size_t fill(struct json_shapes *s, struct shape *shape, struct span in)
+{
+	const struct hole *hole = shape->holes, *end = hole + shape->hole_count;
+	const uint8_t *own = shape->bytes, *own_end = own + shape->len;
+	struct span rest = in;
+	size_t escaped = 0;
+	for (; hole < end; hole++) {
+		struct other o;
+		if (hole->before > rest.len || !equal_bytes(own, rest.at, hole->before, rest.len))
+			return 0;
+		pass(&rest, hole->before);
+		own += hole->before + hole->own;
+		if (!take_scalar(&rest, hole->string, &o))
+			return 0;
+		if (hole->event != NO_EVENT && !lend(s, &shape->events[hole->event], &o, &escaped))
+			return 0;
+	}
+	size_t n = (size_t)(own_end - own);
+	if (n > rest.len || !equal_bytes(own, rest.at, n, rest.len))
+		return 0;
+	return in.len - rest.len + n;
+}
+
+static void used(struct json_shapes *s, uint32_t n)
+{
+	if (n)
+		move_to_front(s, n);
+	if (s->credit < CREDIT_MOST)
+		s->credit++;
+}
+
+/* A document with the shape's kept scalars. */
+static bool find_filled(struct json_shapes *s, uint32_t n, struct span in, struct json_known *k)
+{
+	struct shape *shape = s->at[n];
+	if (shape->lent)
+		give_back(shape);
+	size_t len = fill(s, shape, in);
+	if (!len)
+		return false;
+	shape->strays = 0;
+	if (shape->uses < USES_WORTH && ++shape->uses == USES_WORTH)
+		shape->strays_most = STRAYS_LEAST;
+	*k = (struct json_known){len,	      shape->events,	 shape->event_count,
+				 shape->open, shape->open_count, shape->note};
+	used(s, n);
+	return true;
+}
+
+static bool renew(struct json_shapes *s, uint32_t n, struct span document);
+
+/* A document with others. */
+static bool find_like(struct json_shapes *s, uint32_t n, struct span in, struct json_known *k)
 {
 	struct other others[SHAPE_SCALARS];
-	size_t other_count;
-	for (uint32_t i = 0; i < s->count; i++) {
-		struct shape *shape = s->at[i];
-		if (!compare(shape, document, others, &other_count))
-			continue;
-		if (!lend(s, shape, others, other_count))
-			return NULL;
-		if (i)
-			move_to_front(s, i);
-		if (s->credit < CREDIT_MOST)
-			s->credit++;
-		*count = shape->event_count;
-		return shape->events;
+	struct shape *shape = s->at[n];
+	size_t count, len = compare(shape, in, others, &count);
+	if (!len)
+		return false;
+	if (++shape->strays >= shape->strays_most && renew(s, n, span_of(in.at, len)))
+		return find_filled(s, n, in, k);
+	give_back(shape);
+	shape->lent = true;
+	if (!lend_all(s, shape, others, count))
+		return false;
+	*k = (struct json_known){.len = len, .events = shape->events, .count = shape->event_count};
+	used(s, n);
+	return true;
+}
+
+bool json_shapes_find(struct json_shapes *s, struct span in, struct json_known *k)
+{
+	for (uint32_t n = 0; in.len && n < s->count; n++) {
+		if (find_filled(s, n, in, k))
+			return true;
 	}
-	return NULL;
+	for (uint32_t n = 0; n < s->count; n++) {
+		if (find_like(s, n, in, k))
+			return true;
+	}
+	return false;
 }
 
 /* ---- learning ----------------------------------------------------------------------------------- */
@@ -305,8 +421,10 @@ static bool put_scalar(const struct json_shapes *s, struct draft *d, const struc
 	bool wanted = *next < d->event_count && d->event_ends[*next] == end;
 	bool keep = wanted && d->events[*next].id >= s->first_kept && !o->escaped &&
 		    o->text.len <= LIMIT_JSON_TEXT_BYTES;
-	*to = (struct scalar){
-		.start = d->len, .event = wanted ? *next : NO_EVENT, .string = string};
+	*to = (struct scalar){.start = d->len,
+			      .event = wanted ? *next : NO_EVENT,
+			      .string = string,
+			      .kept = keep};
 	if (!put(d, keep ? o->text : span_of("0", string ? 0 : 1)))
 		return false;
 	to->end = d->len;
@@ -331,14 +449,16 @@ static bool take_bytes(const struct json_shapes *s, struct draft *d, struct span
 {
 	struct span rest = document;
 	uint16_t event = 0;
-	while (rest.len) {
+	for (;;) {
+		size_t n = 0;
+		while (n < rest.len && rest.at[n] != '"' && !is_number_start(rest.at[n]))
+			n++;
+		if (!put(d, span_take(&rest, n)))
+			return false;
+		if (!rest.len)
+			return true;
 		bool string = rest.at[0] == '"';
 		struct other o;
-		if (!string && !is_number_start(rest.at[0])) {
-			if (!put(d, span_take(&rest, 1)))
-				return false;
-			continue;
-		}
 		if (string && !put(d, span_take(&rest, 1)))
 			return false;
 		if (!take_scalar(&rest, string, &o))
@@ -353,32 +473,80 @@ static bool take_bytes(const struct json_shapes *s, struct draft *d, struct span
 		if (string && !put(d, span_take(&rest, 1)))
 			return false;
 	}
-	return true;
 }
 
-static struct shape *shape_of(const struct draft *d)
+/* What fills need. */
+static void put_holes(struct shape *shape)
+{
+	uint16_t from = 0;
+	for (uint16_t i = 0; i < shape->scalar_count; i++) {
+		const struct scalar *scalar = &shape->scalars[i];
+		if (scalar->kept)
+			continue;
+		shape->holes[shape->hole_count++] = (struct hole){
+			.before = (uint16_t)(scalar->start - from),
+			.own = (uint16_t)(scalar->end - scalar->start),
+			.event = scalar->event,
+			.string = scalar->string,
+		};
+		from = scalar->end;
+		if (scalar->event != NO_EVENT)
+			shape->open[shape->open_count++] = scalar->event;
+	}
+}
+
+static struct shape *shape_of(const struct draft *d, size_t note)
 {
 	size_t events = d->event_count * sizeof(d->events[0]);
 	size_t scalars = d->scalar_count * sizeof(d->scalars[0]);
-	size_t lent = d->scalar_count * sizeof(uint16_t);
-	struct shape *shape = malloc(sizeof(*shape) + events + scalars + lent + d->len);
+	size_t holes = d->scalar_count * sizeof(struct hole);
+	size_t open = d->scalar_count * sizeof(uint16_t);
+	note = (note + 15) / 16 * 16;
+	struct shape *shape = calloc(1, sizeof(*shape) + note + events + scalars + holes + open +
+						d->len + SAME_BYTES_ROOM);
 	if (!shape)
 		return NULL;
-	*shape = (struct shape){
-		.event_count = d->event_count, .scalar_count = d->scalar_count, .len = d->len};
-	shape->events = (struct json_event *)(shape + 1);
+	shape->note = shape + 1;
+	shape->events = (struct json_event *)((char *)(shape + 1) + note);
 	shape->scalars = (struct scalar *)(shape->events + d->event_count);
-	shape->lent = (uint16_t *)(shape->scalars + d->scalar_count);
-	shape->bytes = (uint8_t *)(shape->lent + d->scalar_count);
+	shape->holes = (struct hole *)(shape->scalars + d->scalar_count);
+	shape->open = (uint16_t *)(shape->holes + d->scalar_count);
+	shape->bytes = (uint8_t *)(shape->open + d->scalar_count);
+	shape->event_count = d->event_count;
+	shape->scalar_count = d->scalar_count;
+	shape->len = d->len;
+	shape->strays_most = STRAYS_LEAST;
 	memcpy(shape->events, d->events, events);
 	memcpy(shape->scalars, d->scalars, scalars);
 	memcpy(shape->bytes, d->bytes, d->len);
-	for (uint16_t i = 0; i < d->scalar_count; i++) {
-		if (d->scalars[i].event != NO_EVENT)
-			shape->lent[shape->lent_count++] = i;
-	}
+	put_holes(shape);
 	give_back(shape);
 	return shape;
+}
+
+/* NULL: it cannot be one, or there is no memory. */
+static struct shape *read_shape(struct json_shapes *s, struct span document)
+{
+	struct draft d;
+	d.event_count = d.scalar_count = d.len = 0;
+	if (!take_events(s, &d, document) || !take_bytes(s, &d, document))
+		return NULL;
+	return shape_of(&d, s->notes.bytes);
+}
+
+/* Another of the same, with the kept scalars of a document that is like it. */
+static bool renew(struct json_shapes *s, uint32_t n, struct span document)
+{
+	struct shape *old = s->at[n];
+	old->strays = 0;
+	struct shape *shape = read_shape(s, document);
+	if (!shape)
+		return false;
+	shape->strays_most =
+		old->strays_most < STRAYS_MOST ? (uint16_t)(old->strays_most * 2) : STRAYS_MOST;
+	drop(s, old);
+	s->at[n] = shape;
+	return true;
 }
 
 /* Whether this document may be learnt. */
@@ -394,17 +562,13 @@ static bool spend(struct json_shapes *s)
 
 void json_shapes_learn(struct json_shapes *s, struct span document)
 {
-	struct draft d;
 	if (!spend(s))
 		return;
-	d.event_count = d.scalar_count = d.len = 0;
-	if (!take_events(s, &d, document) || !take_bytes(s, &d, document))
-		return;
-	struct shape *shape = shape_of(&d);
+	struct shape *shape = read_shape(s, document);
 	if (!shape)
 		return;
 	if (s->count == SHAPES)
-		free(s->at[SHAPES - 1]);
+		drop(s, s->at[SHAPES - 1]);
 	else
 		s->count++;
 	s->at[s->count - 1] = shape;

@@ -20,16 +20,34 @@
 
 struct json_shapes;
 
+/* What the caller wants to remember of a shape: memory with it, all zeros at first. */
+struct json_shapes_notes {
+	size_t bytes;			      /* of one */
+	void (*drop)(void *user, void *note); /* its shape goes */
+	void *user;
+};
+
 /* Scalars of ids from `first_kept` on may be kept. NULL without memory. */
-struct json_shapes *json_shapes_new(const struct json_tree *t, uint16_t first_kept);
+struct json_shapes *json_shapes_new(const struct json_tree *t, uint16_t first_kept,
+				    const struct json_shapes_notes *notes);
 void json_shapes_free(struct json_shapes *s);
 
-/* The events of the document; their number is in *count. NULL: it is like none that is known. They die at
- * the next call, or with the document. */
-const struct json_event *json_shapes_events(struct json_shapes *s, struct span document,
-					    size_t *count);
+/* A document that is like a shape. It all dies at the next call, or with the document. */
+struct json_known {
+	size_t len;			 /* bytes of the document */
+	const struct json_event *events; /* all of them, in their order */
+	size_t count;
+	/* Those of scalars that no shape keeps, by their number. The others are the same in each document
+	 * that is given with this note; NULL: they may be others this time. */
+	const uint16_t *open;
+	size_t open_count;
+	void *note;
+};
 
-/* What the scanner read as a complete document, and json_shapes_events did not know. It takes the place
+/* Whether `in` begins with a document like one that is known. What is behind it is not looked at. */
+bool json_shapes_find(struct json_shapes *s, struct span in, struct json_known *k);
+
+/* What the scanner read as a complete document, and json_shapes_find did not know. It takes the place
  * of the shape that was of no use for longest. Where few documents are alike, not each is learnt. */
 void json_shapes_learn(struct json_shapes *s, struct span document);
 

@@ -145,16 +145,22 @@ static bool in_skipped(struct sse *p, struct span *in, struct sse_event *ev)
 	return comment;
 }
 
+/* At the start of a line: what nearly all begin with. */
+static bool take_data_name(struct sse *p, struct span *in)
+{
+	if (p->field_len || in->len <= 5 || memcmp(in->at, "data:", 5) != 0)
+		return false;
+	begin_data(p);
+	span_skip(in, in->at[5] == ' ' ? 6 : 5);
+	p->state = SSE_IN_DATA;
+	return true;
+}
+
 /* At the start of a line or in its field name. */
 static bool in_field(struct sse *p, struct span *in, struct sse_event *ev)
 {
-	if (!p->field_len && in->len > 5 &&
-	    memcmp(in->at, "data:", 5) == 0) { /* as nearly all do */
-		begin_data(p);
-		span_skip(in, in->at[5] == ' ' ? 6 : 5);
-		p->state = SSE_IN_DATA;
+	if (take_data_name(p, in))
 		return false;
-	}
 	if (!sse_is_line_end(in->at[0])) {
 		take_field_byte(p, in);
 		return false;
@@ -209,20 +215,41 @@ static bool take(struct sse *p, struct span *in, struct sse_event *ev)
 	return false;
 }
 
+/* The LF of a CR that ended a line, if it is there. */
+static void take_second_end(struct sse *p, struct span *in)
+{
+	p->flags &= (uint8_t)~AFTER_CR;
+	if (in->at[0] == '\n')
+		span_skip(in, 1);
+}
+
 enum step sse_next(struct sse *p, struct span *in, struct sse_event *ev)
 {
 	while (in->len) {
-		if (p->flags & AFTER_CR) {
-			p->flags &= (uint8_t)~AFTER_CR;
-			if (in->at[0] == '\n') {
-				span_skip(in, 1);
-				continue;
-			}
-		}
-		if (take(p, in, ev))
+		if (p->flags & AFTER_CR)
+			take_second_end(p, in);
+		else if (take(p, in, ev))
 			return STEP_EVENT;
 	}
 	return STEP_MORE;
+}
+
+bool sse_value(struct sse *p, struct span *in)
+{
+	if (in->len && p->flags & AFTER_CR)
+		take_second_end(p, in);
+	return p->state == SSE_FIELD && take_data_name(p, in) && !(p->flags & JOIN);
+}
+
+bool sse_ends(struct sse *p, struct span *in)
+{
+	if (p->state != SSE_IN_DATA || p->name_len || !span_starts(*in, "\n\n"))
+		return false;
+	span_skip(in, 2);
+	p->field_len = 0;
+	p->state = SSE_FIELD;
+	p->flags &= (uint8_t) ~(HAS_DATA | JOIN);
+	return true;
 }
 
 bool sse_eof(const struct sse *p)

@@ -45,6 +45,13 @@ struct sse {
 void sse_init(struct sse *p);
 /* Never BAD: every byte sequence is an event stream. */
 enum step sse_next(struct sse *p, struct span *in, struct sse_event *ev);
+/* Whether the value of a data line begins at the front of *in, once the field's name in *in is taken: of one
+ * that is not joined to another line. What sse_next gives next begins there; or the caller takes of the
+ * value himself, all that is in *in before a line end. */
+bool sse_value(struct sse *p, struct span *in);
+/* Behind such a value: whether the event ends at the front of *in, which is taken, and has no name. False: it
+ * is left to sse_next to say. */
+bool sse_ends(struct sse *p, struct span *in);
 /* The body ended. Returns true if an event was left without its blank line: the standard drops it,
  * servers send such (a last line without the blank one); the caller may take it as complete. */
 bool sse_eof(const struct sse *p);

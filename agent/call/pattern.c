@@ -50,24 +50,22 @@ static bool matches(struct span pattern, struct span path, struct span *model)
 	return false;
 }
 
-/* The bytes behind the last wildcard: no path that ends otherwise matches. */
-static struct span literal_end(struct span pattern)
+/* Whether they end alike, up to the last wildcard: most patterns are told apart by this, at once. */
+static bool ends_alike(struct span pattern, struct span path)
 {
-	size_t n = pattern.len;
-	while (n && pattern.at[n - 1] != '*' && pattern.at[n - 1] != '}' &&
-	       pattern.at[n - 1] != '^')
-		n--;
-	return span_of(pattern.at + n, pattern.len - n);
+	for (size_t n = 1; n <= pattern.len; n++) {
+		uint8_t c = pattern.at[pattern.len - n];
+		if (c == '*' || c == '}' || c == '^')
+			break;
+		if (n > path.len || path.at[path.len - n] != c)
+			return false;
+	}
+	return true;
 }
 
 bool pattern_matches(struct span pattern, struct span path, struct span *model)
 {
-	/* Most rows are told apart by this. */
-	uint8_t last = pattern.len ? pattern.at[pattern.len - 1] : 0;
-	if (!path.len || (last != path.at[path.len - 1] && last != '*' && last != '}'))
-		return false;
-	struct span end = literal_end(pattern);
-	if (path.len < end.len || memcmp(path.at + path.len - end.len, end.at, end.len) != 0)
+	if (!path.len || !ends_alike(pattern, path))
 		return false;
 	if (span_starts(pattern, "^"))
 		return matches(span_of(pattern.at + 1, pattern.len - 1), path, model);

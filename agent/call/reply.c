@@ -16,10 +16,8 @@
 
 enum reply_type { TYPE_NONE, TYPE_DELTA, TYPE_BLOCK, TYPE_OTHER };
 
-/* What the present document holds. */
-struct reply_document {
-	struct json *scan;
-	bool begun;    /* bytes of it came */
+/* What a document holds. */
+struct found {
 	bool content;  /* generated material, whatever the document is */
 	bool loose;    /* the same, of a document without a `type` */
 	bool delta;    /* the same, of one without, or whose type is a delta */
@@ -27,13 +25,28 @@ struct reply_document {
 	bool says;     /* it has text, if only empty */
 	bool block;    /* the same, where a block begins */
 	bool finished; /* a finish reason is in it */
+	bool goes_on;  /* a choice in it is not finished */
 	bool failed;   /* an error is in it */
 	bool grows;   /* the engine's output counts what the answer holds so far: more is content */
 	uint8_t type; /* enum reply_type */
 	uint32_t index; /* of the choice or sequence it belongs to */
-	uint32_t bytes; /* before the first that is no JSON */
+};
+
+/* The present document. */
+struct reply_document {
+	struct json *scan;
+	struct found found;
+	bool begun;	/* bytes of it came */
 	bool known;	/* it was read by a shape, as far as it came */
+	uint32_t bytes; /* before the first that is no JSON */
 	struct token_counts counts;
+};
+
+/* What the events that documents of a shape have in common come to, so that each only tells the rest. */
+struct note {
+	bool made, unfit;
+	struct found found;
+	const char *model; /* a word that is held; NULL: none is in it */
 };
 
 struct reply_reader {
@@ -59,13 +72,21 @@ static struct reply_document *document_new(void)
 	return NULL;
 }
 
-struct reply_reader *reply_reader_new(void)
+static void drop_note(void *user, void *note)
 {
+	const struct note *n = note;
+	if (n->model)
+		words_drop(user, n->model);
+}
+
+struct reply_reader *reply_reader_new(struct words *words)
+{
+	const struct json_shapes_notes notes = {sizeof(struct note), drop_note, words};
 	struct reply_reader *reader = calloc(1, sizeof(*reader));
 	const struct json_tree *fields = reply_fields();
 	if (reader && fields) {
 		reader->spare = document_new();
-		reader->shapes = json_shapes_new(fields, WANT_FIRST_NAME);
+		reader->shapes = json_shapes_new(fields, WANT_FIRST_NAME, &notes);
 	}
 	if (reader && reader->spare && reader->shapes)
 		return reader;
@@ -93,6 +114,14 @@ static bool open_document(struct reply *r)
 	return r->now != NULL;
 }
 
+static void forget(struct reply_document *d)
+{
+	d->found = (struct found){0};
+	d->begun = d->known = false;
+	d->bytes = 0;
+	d->counts.has = 0;
+}
+
 static void close_document(struct reply *r)
 {
 	if (!r->now)
@@ -101,7 +130,7 @@ static void close_document(struct reply *r)
 	if (reader->spare) {
 		document_free(r->now);
 	} else {
-		*r->now = (struct reply_document){.scan = r->now->scan};
+		forget(r->now);
 		reader->spare = r->now;
 	}
 	r->now = NULL;
@@ -134,18 +163,18 @@ static void take_finish(struct reply *r, struct span reason)
 {
 	if (!reason.len)
 		return;
-	r->now->finished = true;
+	r->now->found.finished = true;
 	char label[LIMIT_FINISH_BYTES];
 	server_text_label(reason, label, sizeof(label));
 	words_set(server_words(r->server), &r->finish_reason, label);
-	r->now->failed |= is_failure(reason);
+	r->now->found.failed |= is_failure(reason);
 }
 
 /* Of Responses. `incomplete` has its reason in a field of its own, before or behind. */
 static void take_status(struct reply *r, struct span status)
 {
 	if (span_is(status, "failed"))
-		r->now->failed = true;
+		r->now->found.failed = true;
 	else if (!span_is(status, "completed") && !span_is(status, "cancelled") &&
 		 !span_is(status, "requires_action"))
 		return;
@@ -157,12 +186,19 @@ static void take_type(struct reply *r, struct span type)
 	/* Also Cohere v1's text-generation, v2's content-delta and tool-call-start. */
 	if (span_ends(type, "delta") || span_is(type, "tool-call-start") ||
 	    span_is(type, "text-generation"))
-		r->now->type = TYPE_DELTA;
+		r->now->found.type = TYPE_DELTA;
 	else
-		r->now->type = span_is(type, "content_block_start") || span_is(type, "step.start")
-				       ? TYPE_BLOCK
-				       : TYPE_OTHER;
-	r->now->failed |= span_is(type, "error") || span_is(type, "response.failed");
+		r->now->found.type =
+			span_is(type, "content_block_start") || span_is(type, "step.start")
+				? TYPE_BLOCK
+				: TYPE_OTHER;
+	r->now->found.failed |= span_is(type, "error") || span_is(type, "response.failed");
+}
+
+/* What llama.cpp and watsonx say in each event but the last. */
+static bool is_not_finished(struct span stop)
+{
+	return span_is(stop, "none") || span_is_nocase(stop, "not_finished");
 }
 
 static void take_text(struct reply *r, const struct json_event *ev)
@@ -170,26 +206,26 @@ static void take_text(struct reply *r, const struct json_event *ev)
 	struct reply_document *d = r->now;
 	switch (ev->id) {
 	case WANT_PARTS:
-		d->content |= !ev->empty;
+		d->found.content |= !ev->empty;
 		break;
 	case WANT_WHOLE:
-		d->whole |= !ev->empty;
+		d->found.whole |= !ev->empty;
 		break;
 	case WANT_TEXT:
-		d->says = true;
-		d->content |= !ev->empty;
+		d->found.says = true;
+		d->found.content |= !ev->empty;
 		break;
 	case WANT_LOOSE:
-		d->loose |= !ev->empty;
+		d->found.loose |= !ev->empty;
 		break;
 	case WANT_DELTA:
-		d->delta |= !ev->empty;
+		d->found.delta |= !ev->empty;
 		break;
 	case WANT_BLOCK:
-		d->block |= !ev->empty;
+		d->found.block |= !ev->empty;
 		break;
 	case WANT_BLOCK_TYPE: /* the tool's name is generated: mcp_tool_use, function_call, .. */
-		d->block |= span_ends(ev->text, "tool_use") || span_ends(ev->text, "_call");
+		d->found.block |= span_ends(ev->text, "tool_use") || span_ends(ev->text, "_call");
 		break;
 	case WANT_TYPE:
 		take_type(r, ev->text);
@@ -204,7 +240,7 @@ static void take_text(struct reply *r, const struct json_event *ev)
 		take_finish(r, ev->text);
 		break;
 	case WANT_STOP_TYPE:
-		if (!span_is(ev->text, "none") && !span_is_nocase(ev->text, "not_finished"))
+		if (!is_not_finished(ev->text))
 			take_finish(r, ev->text);
 		break;
 	case WANT_STATUS:
@@ -214,10 +250,10 @@ static void take_text(struct reply *r, const struct json_event *ev)
 		server_saw_fingerprint(r->server, ev->text);
 		break;
 	case WANT_ERROR:
-		d->failed |= !ev->empty;
+		d->found.failed |= !ev->empty;
 		break;
 	case WANT_OBJECT:
-		d->failed |= span_is(ev->text, "error");
+		d->found.failed |= span_is(ev->text, "error");
 		break;
 	}
 }
@@ -252,30 +288,30 @@ static void take_number(struct reply *r, const struct json_event *ev)
 		token_counts_put(&d->counts, (enum token_count)(ev->id - WANT_COUNT), n);
 	} else if (ev->id == WANT_GROWING_OUTPUT) {
 		token_counts_put(&d->counts, TOKENS_ENGINE_OUTPUT, n);
-		d->grows = true;
+		d->found.grows = true;
 	} else if (ev->id == WANT_INDEX || ev->id == WANT_CHOICE_INDEX) {
-		d->index = (uint32_t)n;
+		d->found.index = (uint32_t)n;
 	}
 }
 
-/* ---- documents ---------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------- */
 
 /* The engine's counts of the document so far. Text that grows is content where it did. */
 static void end_engine(struct reply *r)
 {
 	struct reply_document *d = r->now;
-	d->content |= tally_engine(&r->tally, &d->counts, d->index) && d->grows;
+	d->found.content |= tally_engine(&r->tally, &d->counts, d->found.index) && d->found.grows;
 }
 
 /* An element of a document that is an array: each is an answer of its own, or a part of one. */
 static void take_element(struct reply *r, const struct json_event *ev)
 {
-	uint32_t index = r->now->index;
+	uint32_t index = r->now->found.index;
 	if (!ev->closes)
 		return;
 	end_engine(r);
 	r->now->counts.has &= (1u << TOKENS_ENGINE_INPUT) - 1;
-	r->now->index = index + 1;
+	r->now->found.index = index + 1;
 }
 
 static void take(struct reply *r, const struct json_event *ev)
@@ -293,36 +329,120 @@ static void take(struct reply *r, const struct json_event *ev)
 		break;
 	case JSON_OBJECT:
 	case JSON_ARRAY:
-		d->content |= ev->id == WANT_PARTS && full;
-		d->delta |= ev->id == WANT_DELTA_PARTS && full;
-		d->whole |= ev->id == WANT_WHOLE && full;
-		d->says |= ev->id == WANT_SAYS;
-		d->failed |= ev->id == WANT_ERROR;
+		d->found.content |= ev->id == WANT_PARTS && full;
+		d->found.delta |= ev->id == WANT_DELTA_PARTS && full;
+		d->found.whole |= ev->id == WANT_WHOLE && full;
+		d->found.says |= ev->id == WANT_SAYS;
+		d->found.failed |= ev->id == WANT_ERROR;
 		if (ev->id == WANT_ELEMENT)
 			take_element(r, ev);
 		break;
 	case JSON_NULL:
-		r->goes_on |= ev->id == WANT_CHOICE_FINISH;
+		d->found.goes_on |= ev->id == WANT_CHOICE_FINISH;
 		break;
 	default:
 		break;
 	}
 }
 
-/* A whole document that is like an earlier one of the server. */
-static bool take_known(struct reply *r, struct span document)
+/* ---- documents that are like others ------------------------------------------------------------- */
+
+/* Whether what the event does is done by what is noted of it: in `found`, by the model, or once for the server.
+ */
+static bool is_foldable(const struct json_event *ev)
 {
-	size_t count;
-	const struct json_event *ev =
-		json_shapes_events(server_reader(r->server)->shapes, document, &count);
-	if (!ev)
+	if (ev->type != JSON_STRING && ev->type != JSON_NUMBER)
+		return ev->id != WANT_ELEMENT;
+	switch (ev->id) {
+	case WANT_FINISH:
+	case WANT_CHOICE_FINISH:
+	case WANT_STATUS:
+	case WANT_GROWING_OUTPUT:
 		return false;
-	for (size_t n = 0; n < count; n++)
-		take(r, &ev[n]);
-	r->now->begun = r->now->known = true;
-	r->now->bytes = (uint32_t)document.len;
+	case WANT_STOP_TYPE:
+		return is_not_finished(ev->text);
+	}
+	return ev->id < WANT_COUNT;
+}
+
+/* Whether the document can be told in two parts: what is noted, and strings that are generated. */
+static bool is_fit(const struct json_known *k)
+{
+	for (size_t n = 0; n < k->count; n++) {
+		if (!is_foldable(&k->events[n]))
+			return false;
+	}
+	for (size_t n = 0; n < k->open_count; n++) {
+		if (k->events[k->open[n]].id >= WANT_FIRST_NAME)
+			return false;
+	}
 	return true;
 }
+
+static void take_open(struct reply *r, const struct json_known *k)
+{
+	for (size_t n = 0; n < k->open_count; n++)
+		take(r, &k->events[k->open[n]]);
+}
+
+/* Takes all but the open ones, and notes what they came to. */
+static void make_note(struct reply *r, const struct json_known *k, struct note *note)
+{
+	bool model = false;
+	for (size_t n = 0, open = 0; n < k->count; n++) {
+		if (open < k->open_count && k->open[open] == n) {
+			open++;
+			continue;
+		}
+		take(r, &k->events[n]);
+		model |= k->events[n].id == WANT_MODEL && !k->events[n].empty;
+	}
+	note->found = r->now->found;
+	note->model = model ? words_hold(server_words(r->server), r->model) : NULL;
+	note->made = !model || *note->model;
+	note->unfit = !note->made;
+}
+
+static void take_noted(struct reply *r, const struct note *note)
+{
+	r->now->found = note->found;
+	if (note->model && r->model != note->model)
+		words_set(server_words(r->server), &r->model, note->model);
+}
+
+static void take_known(struct reply *r, const struct json_known *k)
+{
+	struct note *note = k->note;
+	if (note && !note->made && !note->unfit)
+		note->unfit = !is_fit(k);
+	if (note && note->made) {
+		take_noted(r, note);
+		take_open(r, k);
+	} else if (note && !note->unfit) {
+		make_note(r, k, note);
+		take_open(r, k);
+	} else {
+		for (size_t n = 0; n < k->count; n++)
+			take(r, &k->events[n]);
+	}
+}
+
+size_t reply_known(struct reply *r, struct span in)
+{
+	struct json_known k;
+	if (!r->streams || r->now || !json_shapes_find(server_reader(r->server)->shapes, in, &k))
+		return 0;
+	if (k.len < in.len && in.at[k.len] != '\n' && in.at[k.len] != '\r')
+		return 0;
+	if (!open_document(r))
+		return 0;
+	take_known(r, &k);
+	r->now->begun = r->now->known = true;
+	r->now->bytes = (uint32_t)k.len;
+	return k.len;
+}
+
+/* ---- documents ---------------------------------------------------------------------------------- */
 
 static void scan(struct reply *r, struct span bytes)
 {
@@ -343,8 +463,6 @@ bool reply_bytes(struct reply *r, struct span bytes)
 		return false;
 	struct reply_document *d = r->now;
 	bool first = r->streams && !d->begun;
-	if (first && take_known(r, bytes))
-		return true;
 	if (d->known)
 		json_skip_document(d->scan);
 	else if (!d->begun)
@@ -365,13 +483,13 @@ bool reply_document_is_whole(const struct reply *r)
 void reply_failed(struct reply *r)
 {
 	if (open_document(r))
-		r->now->failed = true;
+		r->now->found.failed = true;
 	else
 		r->any_failed = true;
 }
 
 /* Whether generated material is in the document. */
-static bool is_content(const struct reply_document *d)
+static bool is_content(const struct found *d)
 {
 	switch ((enum reply_type)d->type) {
 	case TYPE_NONE:
@@ -397,9 +515,11 @@ bool reply_end_document(struct reply *r)
 		output = tally_usage(&r->tally, &d->counts);
 		output = output ? output : token_counts_of(&d->counts, TOKENS_ENGINE_OUTPUT);
 	}
-	bool content = is_content(d);
-	bool token = content || (d->finished && !d->failed && output && !r->content_documents);
-	r->any_failed |= d->failed;
+	bool content = is_content(&d->found);
+	bool token = content ||
+		     (d->found.finished && !d->found.failed && output && !r->content_documents);
+	r->any_failed |= d->found.failed;
+	r->goes_on |= d->found.goes_on;
 	r->content_documents += content;
 	close_document(r);
 	return token;
@@ -422,14 +542,16 @@ void reply_head(struct reply *r, const struct http_head *head)
 		{"x-amzn-bedrock-input-token-count", TOKENS_ENGINE_INPUT},
 		{"x-amzn-bedrock-output-token-count", TOKENS_ENGINE_OUTPUT},
 	};
+	struct token_counts counts = {0};
+	struct span rest = head->fields, name, value;
 	uint64_t n;
-	if (!open_document(r))
-		return;
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		struct span value = http_field(head->fields, fields[i].name);
-		if (value.len && json_whole(value, &n))
-			token_counts_put(&r->now->counts, fields[i].what, n);
+	while (http_next_field(&rest, &name, &value)) {
+		if ((name.at[0] | 0x20) != 'x')
+			continue;
+		for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+			if (span_is_nocase(name, fields[i].name) && json_whole(value, &n))
+				token_counts_put(&counts, fields[i].what, n);
+		}
 	}
-	end_engine(r);
-	close_document(r);
+	tally_engine(&r->tally, &counts, 0);
 }

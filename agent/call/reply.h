@@ -18,7 +18,8 @@ struct reply_document;
 /* What reads the documents of all replies of a server, one at a time. Only a document that the end of the
  * input cut keeps what it needs. */
 struct reply_reader;
-struct reply_reader *reply_reader_new(void); /* NULL without memory */
+struct words;
+struct reply_reader *reply_reader_new(struct words *words); /* of the server; NULL without memory */
 void reply_reader_free(struct reply_reader *reader);
 
 struct reply {
@@ -42,6 +43,9 @@ void reply_release(struct reply *r);
 /* Counts that servers put into the response's fields. */
 void reply_head(struct reply *r, const struct http_head *head);
 
+/* Takes a document that is like an earlier one, if none is open and one lies whole at the front of `in`, with
+ * nothing behind it or a line end. Returns its bytes, 0 if there is none. */
+size_t reply_known(struct reply *r, struct span in);
 /* Bytes of the present document. False without memory: it is not read. */
 bool reply_bytes(struct reply *r, struct span bytes);
 /* Whether the present document has its end. */

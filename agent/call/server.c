@@ -70,8 +70,8 @@ struct server *server_new(const char *program, struct span command_line, const c
 {
 	struct server *s = calloc(1, sizeof(*s));
 	if (!s || !names_init(&s->proven, PROVEN_MODELS) ||
-	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS) || !(s->reader = reply_reader_new()) ||
-	    !(s->words = words_new())) {
+	    !names_init(&s->unproven, LIMIT_UNPROVEN_MODELS) || !(s->words = words_new()) ||
+	    !(s->reader = reply_reader_new(s->words))) {
 		server_free(s);
 		return NULL;
 	}

@@ -161,12 +161,24 @@ static enum chunked_step take_byte(struct chunked *c, uint8_t byte)
 	return CHUNKED_BAD;
 }
 
+/* The line end behind a chunk's data, where it is whole and plain. */
+static void take_plain_end(struct chunked *c, struct span *in)
+{
+	if (!span_starts(*in, "\r\n"))
+		return;
+	span_skip(in, 2);
+	c->framing_bytes += 2;
+	c->state = CHUNKED_SIZE;
+}
+
 static enum chunked_step take_data(struct chunked *c, struct span *in, struct span *piece)
 {
 	*piece = span_take(in, in->len < c->left ? in->len : (size_t)c->left);
 	c->left -= piece->len;
-	if (!c->left)
-		c->state = CHUNKED_DATA_END;
+	if (c->left)
+		return CHUNKED_PIECE;
+	c->state = CHUNKED_DATA_END;
+	take_plain_end(c, in);
 	return CHUNKED_PIECE;
 }
 
@@ -174,11 +186,8 @@ static enum chunked_step take_data(struct chunked *c, struct span *in, struct sp
  * or otherwise is left to take_byte. */
 static void take_plain(struct chunked *c, struct span *in)
 {
-	if (c->state == CHUNKED_DATA_END && !c->cr && span_starts(*in, "\r\n")) {
-		span_skip(in, 2);
-		c->framing_bytes += 2;
-		c->state = CHUNKED_SIZE;
-	}
+	if (c->state == CHUNKED_DATA_END && !c->cr)
+		take_plain_end(c, in);
 	if (c->state != CHUNKED_SIZE || c->has_digits)
 		return;
 	uint64_t size = 0;

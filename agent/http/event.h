@@ -65,5 +65,7 @@ struct http_event {
 
 /* Value of the first field called `name` (case ignored) in `fields`; empty if absent. */
 struct span http_field(struct span fields, const char *name);
+/* The next field, taken from *fields; false at their end. */
+bool http_next_field(struct span *fields, struct span *name, struct span *value);
 
 #endif

@@ -67,11 +67,16 @@ static bool take_field(struct span *text, struct span *name, struct span *value,
 	return !*bad;
 }
 
+bool http_next_field(struct span *fields, struct span *name, struct span *value)
+{
+	bool bad = false;
+	return take_field(fields, name, value, &bad);
+}
+
 struct span http_field(struct span fields, const char *wanted)
 {
 	struct span name, value;
-	bool bad = false;
-	while (take_field(&fields, &name, &value, &bad)) {
+	while (http_next_field(&fields, &name, &value)) {
 		if (span_is_nocase(name, wanted))
 			return value;
 	}

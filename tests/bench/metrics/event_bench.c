@@ -37,7 +37,7 @@ static struct span json_of(const struct piece *p)
 static double copying(const struct exchange *all, size_t count, size_t events)
 {
 	static uint8_t to[1 << 20];
-	double start = now_ns();
+	double start = cpu_ns();
 	for (int round = 0; round < ROUNDS; round++) {
 		for (size_t i = 0; i < count; i++) {
 			for (size_t k = 0; k < all[i].piece_count; k++) {
@@ -46,12 +46,12 @@ static double copying(const struct exchange *all, size_t count, size_t events)
 			}
 		}
 	}
-	return (now_ns() - start) / ROUNDS / (double)events;
+	return (cpu_ns() - start) / ROUNDS / (double)events;
 }
 
 static double parsing(const struct exchange *all, size_t count, size_t events)
 {
-	double start = now_ns();
+	double start = cpu_ns();
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < all[i].piece_count; k++) {
 			struct span json = json_of(&all[i].pieces[k]);
@@ -60,7 +60,7 @@ static double parsing(const struct exchange *all, size_t count, size_t events)
 						       JSON_DISABLE_EOF_CHECK, NULL));
 		}
 	}
-	return (now_ns() - start) / (double)events;
+	return (cpu_ns() - start) / (double)events;
 }
 
 /* simdjson reading the JSON of the events, and all of it, one behind the other with its padding. */
@@ -95,18 +95,18 @@ static struct yardstick yardstick_of(const char *program, const struct exchange 
 
 static double on_demand(const struct yardstick *y, size_t events)
 {
-	double start = now_ns();
+	double start = cpu_ns();
 	for (size_t i = 0; i < y->count; i++)
 		y->read(y->json[i].at, y->json[i].len - 64);
-	return (now_ns() - start) / (double)events;
+	return (cpu_ns() - start) / (double)events;
 }
 
 static double ours(struct server *server, const struct exchange *all, size_t count, size_t events)
 {
-	double start = now_ns();
+	double start = cpu_ns();
 	for (size_t i = 0; i < count; i++)
 		replay(server, &all[i]);
-	return (now_ns() - start) / (double)events;
+	return (cpu_ns() - start) / (double)events;
 }
 
 static int by_value(const void *a, const void *b)

@@ -21,6 +21,23 @@ static const struct json_want wants[] = {
 	{"b[]", 14},
 };
 
+/* What is the same in all documents that come with it. */
+struct note {
+	bool made;
+	char events[2000];
+};
+
+static unsigned notes_made, notes_dropped;
+
+static void drop_note(void *user, void *note)
+{
+	const struct note *n = note;
+	assert_ptr_equal(user, &notes_dropped);
+	notes_dropped += n->made;
+}
+
+static const struct json_shapes_notes notes = {sizeof(struct note), drop_note, &notes_dropped};
+
 static struct json_tree *tree;
 static struct json_shapes *shapes;
 static size_t known;
@@ -30,8 +47,8 @@ static int set_up(void **state)
 	(void)state;
 	tree = json_tree_new(wants, sizeof(wants) / sizeof(wants[0]));
 	json_traced = tree ? json_new(tree) : NULL;
-	shapes = tree ? json_shapes_new(tree, FIRST_KEPT) : NULL;
-	known = 0;
+	shapes = tree ? json_shapes_new(tree, FIRST_KEPT, &notes) : NULL;
+	known = notes_made = notes_dropped = 0;
 	return json_traced && shapes ? 0 : -1;
 }
 
@@ -41,18 +58,39 @@ static int tear_down(void **state)
 	json_shapes_free(shapes);
 	json_free(json_traced);
 	json_tree_free(tree);
-	return 0;
+	return notes_made == notes_dropped ? 0 : -1;
+}
+
+/* All events but the open ones are those of the note's first document, and the open ones not kept. */
+static void check_note(const struct json_known *k)
+{
+	static struct trace rest;
+	struct note *note = k->note;
+	rest.len = 0;
+	rest.text[0] = '\0';
+	for (size_t n = 0, open = 0; n < k->count; n++) {
+		bool is_open = open < k->open_count && k->open[open] == n;
+		open += is_open;
+		if (!is_open)
+			json_trace_event(&rest, &k->events[n]);
+	}
+	assert_true(rest.len < sizeof(note->events));
+	if (!note->made) {
+		notes_made++;
+		note->made = true;
+		memcpy(note->events, rest.text, rest.len + 1);
+	}
+	assert_string_equal(note->events, rest.text);
 }
 
 /* Reads it both ways. Returns whether a shape knew it. */
 static bool reads(struct span document)
 {
 	static struct trace scanned, by_shape;
-	size_t count;
+	struct json_known k;
 	pieces_run(&json_subject, document, document.len, document.len, &scanned);
 	struct span at_edge = piece_at_edge(document);
-	const struct json_event *ev = json_shapes_events(shapes, at_edge, &count);
-	if (!ev) {
+	if (!json_shapes_find(shapes, at_edge, &k) || k.len != at_edge.len) {
 		json_trace_begin(&by_shape);
 		json_trace_take(&by_shape, at_edge);
 		if (json_done(json_traced))
@@ -61,8 +99,10 @@ static bool reads(struct span document)
 	}
 	by_shape.len = 0;
 	by_shape.text[0] = '\0';
-	for (size_t n = 0; n < count; n++)
-		json_trace_event(&by_shape, &ev[n]);
+	for (size_t n = 0; n < k.count; n++)
+		json_trace_event(&by_shape, &k.events[n]);
+	if (k.note)
+		check_note(&k);
 	trace_str(&by_shape, " whole");
 	assert_string_equal(by_shape.text, scanned.text);
 	known++;
@@ -206,6 +246,45 @@ static void test_many_shapes(void **state)
 	knows("{\"later\":2}");
 }
 
+static bool is_noted(const char *document)
+{
+	struct json_known k;
+	assert_true(json_shapes_find(shapes, span_str(document), &k));
+	return k.note != NULL;
+}
+
+/* Another model time after time becomes the shape's; one in between does not. */
+static void test_shapes_are_renewed(void **state)
+{
+	(void)state;
+	knows_not(CHUNK("m", "a", "1"));
+	for (unsigned n = 0; n < 10; n++) {
+		knows(CHUNK("other", "b", "1"));
+		knows(CHUNK("other", "c", "1"));
+		assert_true(is_noted(CHUNK("m", "d", "1")));
+		knows(CHUNK("m", "e", "1"));
+	}
+	unsigned strays = 0;
+	while (!is_noted(CHUNK("other", "b", "1")))
+		strays++;
+	assert_in_range(strays, 2, 10);
+	knows(CHUNK("other", "c", "1"));
+	assert_false(is_noted(CHUNK("m", "d", "1")));
+	knows(CHUNK("m", "\\n", "2"));
+}
+
+/* What is behind the document is not looked at. */
+static void test_begins_with_it(void **state)
+{
+	struct json_known k;
+	(void)state;
+	knows_not("{\"a\":\"x\",\"b\":[1]}");
+	assert_true(json_shapes_find(shapes, span_str("{\"a\":\"yz\",\"b\":[1]}\n\ndata: {"), &k));
+	assert_int_equal(k.len, 18);
+	assert_true(json_shapes_find(shapes, span_str("{\"a\":\"yz\",\"b\":[22]}}"), &k));
+	assert_int_equal(k.len, 19);
+}
+
 /* Too large or too deep for a shape: never learnt, and no harm. */
 static void test_what_is_no_shape(void **state)
 {
@@ -277,6 +356,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_texts_are_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_documents, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_shapes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_shapes_are_renewed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_begins_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_shape, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_near_matches, set_up, tear_down),
 	};
