@@ -24,10 +24,11 @@
 #define RATE_KNOWN_NS 100000u
 #define ASK_AGAIN_NS  10000000000u
 
-/* Between the two looks at the clock of a reading that nobody came into: some 50 ns, and more where a
- * processor is slow. The first of a few attempts that is as narrow is taken, else the narrowest. */
-#define NARROW_NS 500u
-#define ATTEMPTS  8u
+/* Between the two looks at the clock of a reading that nobody came into are some 50 ns; the least that was
+ * ever seen tells how many, and twice as many are as good. A clock may be coarser. The first of a few
+ * attempts that is as narrow is taken, else the narrowest. */
+#define NARROW_LEAST_NS 100u
+#define ATTEMPTS	8u
 
 /* How far a span may be off what the rate says. The kernel steers its clock by 500 millionths usually
  * and by a tenth when told to (adjtimex(2), chrony's maxslewrate), the latter not for long. Plus what
@@ -70,11 +71,16 @@ static void drop_one(struct counter_clock *c, uint64_t now_ns)
 	c->piece = 0;
 }
 
+static uint64_t narrow_ns(const struct counter_clock *c)
+{
+	return 2 * c->narrowest_ns > NARROW_LEAST_NS ? 2 * c->narrowest_ns : NARROW_LEAST_NS;
+}
+
 /* What is off at both ends together is half a hundredth of it at most, and less the longer it lasts. */
 static void tell_rate(struct counter_clock *c, struct counter_pair p)
 {
 	uint64_t ns = p.mono_ns - c->base.mono_ns;
-	if (c->base_off_ns > NARROW_NS / 2 && c->base_off_ns > 2 * c->newest_off_ns) {
+	if (c->base_off_ns > narrow_ns(c) / 2 && c->base_off_ns > 2 * c->newest_off_ns) {
 		c->base = p;
 		c->base_off_ns = c->newest_off_ns;
 	} else if (ns >= RATE_KNOWN_NS && c->base_off_ns + c->newest_off_ns <= ns / 200) {
@@ -111,14 +117,17 @@ static uint64_t width(struct counter_reading r)
 	return r.after_ns - r.before_ns;
 }
 
-static struct counter_reading read_narrow(const struct counter_clock *c)
+static struct counter_reading read_narrow(struct counter_clock *c)
 {
 	struct counter_reading best = c->read(c->user);
-	for (unsigned i = 1; i < ATTEMPTS && width(best) > NARROW_NS; i++) {
+	bool first = !c->narrowest_ns;
+	for (unsigned i = 1; i < ATTEMPTS && (first || width(best) > narrow_ns(c)); i++) {
 		struct counter_reading r = c->read(c->user);
 		if (width(r) < width(best))
 			best = r;
 	}
+	if (first || width(best) < c->narrowest_ns)
+		c->narrowest_ns = width(best) ? width(best) : 1;
 	return best;
 }
 
@@ -127,7 +136,7 @@ static struct counter_reading read_narrow(const struct counter_clock *c)
 static struct counter_pair place(struct counter_clock *c, struct counter_reading r)
 {
 	uint64_t ns = r.before_ns + width(r) / 2;
-	if (width(r) > NARROW_NS && c->count && c->rate > 0 && r.counter > newest(c)->counter) {
+	if (width(r) > narrow_ns(c) && c->count && c->rate > 0 && r.counter > newest(c)->counter) {
 		double since = (double)(r.counter - newest(c)->counter) * c->rate;
 		double least = (double)r.before_ns - (double)newest(c)->mono_ns;
 		double most = least + (double)width(r);
@@ -214,6 +223,8 @@ static uint64_t in_order(const struct counter_clock *c, struct counter_latest *l
 {
 	if (l->era != c->era)
 		*l = (struct counter_latest){.era = c->era};
+	if (counter == l->at.counter) /* of one read that brought much */
+		mono_ns = l->at.mono_ns;
 	if (counter < l->at.counter)
 		return mono_ns < l->at.mono_ns ? mono_ns : l->at.mono_ns;
 	if (mono_ns < l->at.mono_ns)

@@ -9,7 +9,7 @@
  * was steered in the middle of it.
  *
  *   - A reading is the counter between two looks at the clock, and off by half of what lies between those
- *     at most: 250 ns. Where somebody came between in each of the attempts (a preemption, a stolen
+ *     at most: some 50 ns. Where somebody came between in each of the attempts (a preemption, a stolen
  *     processor), it is placed where the rate says, and never outside of the narrowest.
  *   - A line is as long as the agent's turn is, 10 ms and more. If the rate changes by r within, a time on
  *     it is off by r / 4 of its length at most: NTP's 500 millionths make that 1.25 us in 10 ms, and some
@@ -57,6 +57,7 @@ struct counter_clock {
 	size_t piece;		  /* the last counter lay between this one and the next */
 	struct counter_pair base; /* the oldest good reading: the rate is told since then */
 	uint64_t base_off_ns, newest_off_ns; /* these readings, at most */
+	uint64_t narrowest_ns;		     /* of all readings so far; 0 = there was none */
 	double rate;			     /* nanoseconds a count; 0 = not known yet */
 	unsigned era; /* how often the history began anew: counters of two eras do not compare */
 	bool broken;  /* the two did not go together: neither do what is between the readings */

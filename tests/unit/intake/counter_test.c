@@ -433,6 +433,26 @@ static void test_each_sequence_is_in_order(void **state)
 	assert_true(counter_to_mono(&f->clock, counter + 1, &no_pair, &other) >= first);
 }
 
+/* A read that brought much becomes several records of one counter; between two of them the agent looks at
+ * the clock, and a reading is some nanoseconds off. What came later did not come before. */
+static void test_records_of_one_read_are_of_one_time(void **state)
+{
+	struct fixture *f = *state;
+	turns(f, 20 * MS, SECOND);
+	for (uint64_t i = 0; i < 1000; i++) {
+		pass(&f->world, 2 * MS);
+		uint64_t counter = f->world.counter;
+		delay(f, 1, &(struct delay){40, 0});
+		pass(&f->world, MS);
+		counter_read_again(&f->clock);
+		uint64_t arrived = placed(f, counter, &no_pair);
+		delay(f, 1, &(struct delay){0, 40});
+		pass(&f->world, MS);
+		counter_read_again(&f->clock);
+		assert_int_equal(placed(f, counter, &no_pair), arrived);
+	}
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -494,6 +514,7 @@ int main(void)
 		TEST(test_a_machine_without_peace),
 		TEST(test_an_agent_that_was_stopped),
 		TEST(test_each_sequence_is_in_order),
+		TEST(test_records_of_one_read_are_of_one_time),
 		cmocka_unit_test(test_this_machines_counter_is_its_clock),
 	};
 	return cmocka_run_group_tests_name("intake/counter", tests, NULL, NULL);
