@@ -79,11 +79,12 @@ def health(connection):
     connection.close()
 
 def start_programs():
+    shut = [(os.POSIX_SPAWN_CLOSE, server.fileno())]
     for n in range(int(sys.argv[3])):
         if sys.argv[2] == "vfork":
             subprocess.run(["/bin/true"], close_fds=True, check=True)
         elif sys.argv[2] == "spawn":
-            os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+            os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ, file_actions=shut), 0)
         elif sys.argv[2] == "fork":
             subprocess.run(["/bin/true"], close_fds=True, preexec_fn=os.getpid, check=True)
         else:

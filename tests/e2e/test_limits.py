@@ -2,6 +2,8 @@
 
 import os
 import resource
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,6 +41,32 @@ def test_a_limit_that_leaves_none(watch, limit: str, receiver: OtlpReceiver) -> 
     load.run(run.server.address, load.scripted_plan(60, seed=35))
     assert not list(run.directory.glob("*.ring"))
     run.end_server()
+
+
+@needs_root
+def test_shared_memory_that_fills_up_later(watch, tmp_path: Path, receiver: OtlpReceiver) -> None:
+    """The ring has its memory from the start: a page that a full tmpfs cannot give would be a SIGBUS."""
+    memory, port = tmp_path / "memory", harness.free_port()
+    memory.mkdir(0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(memory)]).returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        program = compiled(tmp_path, harness.SERVERS / "forgetful_server.c")
+        run = watch(harness.Server("C", [program, str(port)], port, "unknown", is_scripted=False))
+        run.directory = memory
+        run.start(harness.preloaded, receiver.endpoint, INFERWIRE_AGENT="external")
+        (ring,) = memory.glob("*.ring")
+        with pytest.raises(OSError), open(memory / "others", "wb", 0) as others:
+            while True:
+                others.write(bytes(65536))
+        connection = client.Connection(port)
+        for _ in range(ring.stat().st_size // 4000):  # more than is there for one descriptor
+            parts = client.request("POST", load.CHAT, bytes(4000))
+            assert connection.call([b"".join(parts)]).status == 200
+        connection.close()
+        assert run.end_server() == -signal.SIGTERM
+    finally:
+        subprocess.run(["umount", "--lazy", str(memory)], check=True)
 
 
 # Has no descriptor left but those for what it accepts; after the health check and one call it closes some.

@@ -83,7 +83,7 @@ def test_copies_of_the_shim(watch, tmp_path: Path, copies: int, receiver: OtlpRe
 
 
 def test_a_copy_that_is_opened_later(tmp_path: Path) -> None:
-    """By dlopen, of another path: it finds the first and is inert."""
+    """By dlopen, of another path: nobody calls its hooks, and by itself it does nothing."""
     copy = shutil.copy(harness.LIBRARY, tmp_path)
     directory = harness.ring_directory()
     program = f"import ctypes; ctypes.CDLL({str(copy)!r}, ctypes.RTLD_GLOBAL)\n" + PROGRAM

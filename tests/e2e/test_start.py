@@ -61,8 +61,12 @@ def watched():
     shutil.rmtree(directory)
 
 
-def test_the_process_is_as_it_was(watched: dict[str, str]) -> None:
-    """Threads, signals, capabilities, descriptors, environment, limits, children; and nothing is printed."""
+@pytest.mark.parametrize("first", [True, False], ids=["first", "behind another"])
+def test_the_process_is_as_it_was(watched: dict[str, str], first: bool) -> None:
+    """Threads, signals, capabilities, descriptors, environment, limits, children; and nothing is printed. The
+    first one in a directory finds no lock there to ask for an agent."""
+    if not first:
+        (Path(watched["INFERWIRE_DIR"]) / "agent.lock").touch(0o600)
     raw, under = started(), started(**watched)
     assert under.stdout == raw.stdout
     assert (under.returncode, under.stderr) == (raw.returncode, raw.stderr) == (0, "")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import client
 import harness
 import judge
 import load
@@ -39,6 +40,31 @@ def test_an_allocator_is_preloaded(watch, allocator: str, order: str, receiver: 
 
     run = twins.check(watch, uvicorn(), uvicorn(), load.scripted_plan(60, 10), receiver, way=preloaded)
     assert "ERROR" not in run.output.read_text()
+
+
+SANITIZED = {
+    "gcc, address": (["gcc", "-fsanitize=address"], "libasan.so"),
+    "gcc, threads": (["gcc", "-fsanitize=thread"], None),
+    "clang, address": (["clang", "-fsanitize=address"], None),
+}
+
+
+@pytest.mark.parametrize("name", SANITIZED)
+def test_a_program_with_a_sanitizer(watch, tmp_path: Path, name: str, receiver: OtlpReceiver) -> None:
+    """gcc's for addresses is to be preloaded before the shim: by itself, it ends under any preloaded library."""
+    command, first = SANITIZED[name]
+    program, port = str(tmp_path / "server"), harness.free_port()
+    source = str(harness.SERVERS / "forgetful_server.c")
+    subprocess.run([*command, "-O1", "-g", "-o", program, source], check=True)
+    runtime = [subprocess.check_output([command[0], f"-print-file-name={first}"], text=True).strip()] if first else []
+    variables = {"LD_PRELOAD": " ".join([*runtime, str(harness.LIBRARY)]), "INFERWIRE_ENABLED": "1"}
+    run = watch(harness.Server(name, [program, str(port)], port, "unknown", is_scripted=False))
+    run.start(lambda command: (command, variables), receiver.endpoint)
+    for _ in range(3):
+        assert client.get(port, "/health").status == 200
+    harness.wait_for("the connections", lambda: judge.connections(receiver) == {"kind=http": 4})
+    run.stop()
+    assert "Sanitizer" not in run.output.read_text()
 
 
 # ---- namespaces and a read-only root ---------------------------------------------------------------------

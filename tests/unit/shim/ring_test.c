@@ -216,6 +216,29 @@ static void test_hostile_words_cost_records_and_nothing_else(void **state)
 	}
 }
 
+/* Nor does it make room: such a lane is full. */
+static void test_a_tail_that_cannot_be_makes_no_room(void **state)
+{
+	struct fixture *f = *state;
+	static const char text[1000];
+	struct wire_lane *lane = lane_of(f, 0);
+	while (!lane->dropped_records)
+		put(f, 0, text, sizeof(text), 0);
+	const uint64_t head = lane->head;
+	const uint64_t tails[] = {head + WIRE_ALIGN, head + LANE_BYTES,
+				  head - LANE_BYTES - WIRE_ALIGN, head - WIRE_ALIGN / 2,
+				  UINT64_MAX & ~(uint64_t)(WIRE_ALIGN - 1)};
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		lane->tail = tails[i];
+		put(f, 0, text, sizeof(text), 0);
+		assert_int_equal(lane->dropped_records, i + 2);
+		assert_int_equal(lane->head, head);
+	}
+	lane->tail = head;
+	put(f, 0, text, sizeof(text), 0);
+	assert_true(lane->head > head);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +255,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_words_cost_records_and_nothing_else,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_tail_that_cannot_be_makes_no_room, setup,
+						teardown),
 	};
 	return cmocka_run_group_tests_name("shim/ring", tests, NULL, NULL);
 }
