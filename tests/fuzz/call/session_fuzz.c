@@ -223,6 +223,10 @@ static void put_gap(struct run *r)
 	static const uint64_t sizes[] = {1, 7, 33, 65536, UINT64_MAX};
 	unsigned how = take(r);
 	r->lossy = true;
+	if (how >= 224) {
+		session_lost_in(r->session);
+		return;
+	}
 	session_gap(r->session, how & 1 ? SESSION_IN : SESSION_OUT,
 		    how & 2 ? how : sizes[how / 4 % 5], r->now_ns);
 }
