@@ -19,7 +19,7 @@
 
 #include <stdlib.h>
 
-#define SHAPES	      8u
+#define SHAPES	      16u
 #define SHAPE_BYTES   1536u
 #define SHAPE_SCALARS 64u
 #define SHAPE_EVENTS  64u
@@ -27,7 +27,7 @@
 
 /* Learning takes longer than scanning: what may be learnt without a document that is like it. */
 #define CREDIT_MOST  64u
-#define CREDIT_LEARN 8u
+#define CREDIT_LEARN 4u
 #define MISSES_WORTH                                                                               \
 	16u /* so many bring one more credit: what a server is asked for changes, too */
 
