@@ -78,13 +78,19 @@ def health(connection):
     connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\nconnection: close\\r\\n\\r\\n")
     connection.close()
 
+threading.excepthook = lambda raised: os._exit(1)
+
+def ended_well(pid):
+    if os.waitpid(pid, 0)[1]:
+        os._exit(1)
+
 def start_programs():
     shut = [(os.POSIX_SPAWN_CLOSE, server.fileno())]
     for n in range(int(sys.argv[3])):
         if sys.argv[2] == "vfork":
             subprocess.run(["/bin/true"], close_fds=True, check=True)
         elif sys.argv[2] == "spawn":
-            os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ, file_actions=shut), 0)
+            ended_well(os.posix_spawn("/bin/true", ["true"], os.environ, file_actions=shut))
         elif sys.argv[2] == "fork":
             subprocess.run(["/bin/true"], close_fds=True, preexec_fn=os.getpid, check=True)
         else:
@@ -92,7 +98,7 @@ def start_programs():
             if not pid:
                 os.closerange(3, 65536)
                 os._exit(0)
-            os.waitpid(pid, 0)
+            ended_well(pid)
     finished.set()
 
 finished = threading.Event()

@@ -151,8 +151,9 @@ def test_a_program_of_more_rights_than_its_user(watch, privileged: Path, rights,
     port, nobody = harness.free_port(), pwd.getpwnam("nobody")
     server = harness.Server("privileged", [str(privileged), str(port)], port, "unknown", is_scripted=False)
     ids = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
-    rings = Path(f"/dev/shm/inferwire-{nobody.pw_uid}")
-    assert not rings.exists()
+    rings = privileged.parent / "rings"
+    rings.mkdir(0o700)
+    os.chown(rings, nobody.pw_uid, nobody.pw_gid)
 
     def as_nobody(command: list[str]) -> tuple[list[str], dict[str, str]]:
         command, variables = way(command)
@@ -175,7 +176,6 @@ def test_a_program_of_more_rights_than_its_user(watch, privileged: Path, rights,
     assert (told["state"], told["reason"]) == ("absent", "secure-execution")
     run.end_server()
     assert not list(rings.glob("*.ring"))
-    shutil.rmtree(rings, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
