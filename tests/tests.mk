@@ -152,7 +152,7 @@ $(BUILD)/check/recorded: tests/shim/recorded.c $(call libs_of,obj,intake base)
 	$(Q)$(CC) $(OURS) $(WARN) $(CFLAGS) -o $@ $^ $(DEP_LIBS)
 
 # llama-server itself, built from source the first time: about a quarter of an hour. Servers of other
-# languages, and proxies: two minutes. And llama-stack: one.
+# languages, and proxies: two minutes. And llama-stack and LiteLLM: two.
 check-servers: all $(CHAOS)
 	$(Q)sh tools/deps.sh servers
 	$(Q)$(CHECK_ENV) sh tests/venv.sh

@@ -93,16 +93,17 @@ def account(call: Call, response: Response, left: bool) -> Outcome:
     )
     for received_ns, document in documents:
         usage, timings = document.get("usage"), document.get("timings")
-        if usage:
+        # LiteLLM's completion streams carry zeros on every chunk unless they are asked for a usage.
+        if usage and (usage["prompt_tokens"] or usage["completion_tokens"]):
             o.token_source, o.output_tokens = "usage", usage["completion_tokens"]
             o.input_tokens = usage["prompt_tokens"]
-            o.cached_tokens = usage["prompt_tokens_details"]["cached_tokens"]
+            o.cached_tokens = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
         elif timings and o.token_source != "usage":
             o.token_source, o.output_tokens = "engine", timings["predicted_n"]
         elif document.get("stop") and "tokens_predicted" in document:
             o.token_source, o.output_tokens = "engine", document["tokens_predicted"]
         for choice in document.get("choices", []):
-            o.finish_reason = choice["finish_reason"] or o.finish_reason
+            o.finish_reason = choice.get("finish_reason") or o.finish_reason
         if response.streams and generated(document):
             o.content_ns.append(received_ns)
             if "stamp_ns" in document:

@@ -1,4 +1,4 @@
-"""Servers that hand each request on to an engine behind them and write what comes back anew: llama-stack."""
+"""Servers that hand each request on to an engine behind them and write what comes back anew: llama-stack, LiteLLM."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,3 +70,35 @@ def llama_stack(home: Path, engine: int, embedder: int) -> Stack:
     environment["LLAMA_STACK_LOG_FORMAT"] = "json"
     run = [str(command), "stack", "run", str(config), "--port", str(port)]
     return Stack("llama-stack", run, port, "near", False, health="/v1/health", environment=environment)
+
+
+# llama.cpp says Keep-Alive and closes after a stream: a request that goes out meanwhile would be answered by 500.
+LITELLM = """
+model_list:
+- model_name: tiny
+  litellm_params:
+    model: openai/tiny.gguf
+    api_base: "http://127.0.0.1:{engine}/v1"
+    api_key: k
+    extra_headers: {{connection: close}}
+- model_name: vectors
+  litellm_params: {{model: openai/tiny.gguf, api_base: "http://127.0.0.1:{embedder}/v1", api_key: k}}
+- model_name: gone
+  litellm_params: {{model: openai/tiny.gguf, api_base: "http://127.0.0.1:9/v1", api_key: k}}
+litellm_settings: {{num_retries: 0}}
+"""
+
+
+def litellm(home: Path, engine: int, embedder: int) -> Stack:
+    command = installed("litellm") / "litellm"
+    home.mkdir()
+    config = home / "config.yaml"
+    config.write_text(LITELLM.format(engine=engine, embedder=embedder))
+    port = harness.free_port()
+    environment = {"HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    # It would ask the network for prices, and for what is new.
+    environment |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_DOCS": "True"}
+    run = [str(command), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    return Stack(
+        "litellm", run, port, "litellm", False, health="/health/liveliness", environment=environment
+    )

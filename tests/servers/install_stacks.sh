@@ -2,7 +2,7 @@
 # Installs servers that are Python programs with many packages of their own into virtual environments of
 # their own, build/servers/NAME, once for each state of their requirements.
 #
-#   sh tests/servers/install_stacks.sh [NAME...]     llama-stack
+#   sh tests/servers/install_stacks.sh [NAME...]     llama-stack litellm
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 
@@ -31,7 +31,7 @@ install() { # install NAME PYTHON
 	echo "$key" >"$to/installed"
 }
 
-[ $# -gt 0 ] || set -- llama-stack
+[ $# -gt 0 ] || set -- llama-stack litellm
 for name; do
 	python=${PYTHON:-python3}
 	[ "$name" != llama-stack ] || python=$(newer_python)
