@@ -2,6 +2,7 @@
 
 #include "agent/call/session.h"
 #include "agent/export/clock.h"
+#include "agent/intake/spawner.h"
 #include "agent/intake/liveness.h"
 #include "agent/intake/modules.h"
 #include "agent/report.h"
@@ -195,7 +196,8 @@ static bool make_parts(struct watch *w)
 				       on_shut,	  on_failed, on_conn_ended, w};
 	w->calls =
 		(struct call_sink){on_started, on_first_token, on_ended, on_lost, w, on_unmeasured};
-	w->server = server_new(p->program, span_of(p->command_line, p->command_line_len),
+	char spawner[sizeof(p->command_line)];
+	w->server = server_new(p->program, spawner_arguments(p, spawner, sizeof(spawner)),
 			       p->provider, &w->calls);
 	if (w->server)
 		server_set_endpoints(w->server, p->endpoints, on_bad_endpoint, w);

@@ -37,6 +37,7 @@ providers:
       metadata_store: {{table_name: files, backend: sql_default}}
 server:
   host: 127.0.0.1
+  workers: {workers}
 """
 
 
@@ -59,11 +60,11 @@ def installed(name: str) -> Path:
     return harness.BUILD / "servers" / name / "bin"
 
 
-def llama_stack(home: Path, engine: int, embedder: int) -> Stack:
+def llama_stack(home: Path, engine: int, embedder: int, workers: int = 1) -> Stack:
     command = installed("llama-stack") / "llama"
     home.mkdir()
     config = home / "config.yaml"
-    config.write_text(LLAMA_STACK.format(home=home, engine=engine, embedder=embedder))
+    config.write_text(LLAMA_STACK.format(home=home, engine=engine, embedder=embedder, workers=workers))
     port = harness.free_port()
     environment = {"HOME": str(home), "SQLITE_STORE_DIR": str(home), "NO_PROXY": "127.0.0.1"}
     # Its other form draws each failed request's traceback in colours, for half a minute.

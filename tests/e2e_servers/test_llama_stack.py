@@ -57,9 +57,12 @@ def plan(n: int, seed: int) -> list[Call]:
     return calls
 
 
-@pytest.mark.parametrize("way", ["preload", "run"])
-def test_numbers_are_the_clients(watch, tmp_path: Path, engine, receiver: OtlpReceiver, way: str) -> None:
-    server = stacks.llama_stack(tmp_path / "stack", engine.address, 9)
+@pytest.mark.parametrize("way, workers", [("preload", 1), ("run", 2)])
+def test_numbers_are_the_clients(
+    watch, tmp_path: Path, engine, receiver: OtlpReceiver, way: str, workers: int
+) -> None:
+    """Workers are spawned: nothing in their own arguments says whose they are."""
+    server = stacks.llama_stack(tmp_path / "stack", engine.address, 9, workers)
     run = watch(server).start(harness.WAYS[way], receiver.endpoint, **server.environment)
     outcomes = load.run(server.address, plan(150, seed=31))
     wait_until_idle(server)
