@@ -94,10 +94,10 @@ check_manual() {
 	done | found 'mandoc'
 }
 
+# Names that nobody made or nobody uses; a line that says noqa may.
 check_python() {
-	files '*.py' | while read -r f; do
-		python3 -c 'import sys; compile(open(sys.argv[1], encoding="utf-8").read(), sys.argv[1], "exec")' \
-			"$f" 2>&1 | tail -n 1
+	files '*.py' | xargs pyflakes3 2>&1 | while IFS=: read -r f line rest; do
+		sed -n "${line}p" "$f" 2>/dev/null | grep -q '# noqa' || echo "$f:$line:$rest"
 	done | found 'python'
 }
 

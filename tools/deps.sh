@@ -43,6 +43,7 @@ strace c:strace
 gdb c:gdb
 binutils c:readelf
 shellcheck c:shellcheck
+pyflakes3 c:pyflakes3
 mandoc c:mandoc
 procps c:ps
 util-linux c:unshare

@@ -6,7 +6,6 @@ import random
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path

@@ -41,7 +41,7 @@ def test_workers_that_come_and_go(watch, receiver: OtlpReceiver) -> None:
     """gunicorn replaces a worker after some requests: each has its numbers, and together they are all."""
     more = ("--max-requests", "30")
     server, twin = (runtimes.gunicorn("sync", "wsgi_app:app", *more) for _ in range(2))
-    run = twins.check(watch, server, twin, plan_for("gunicorn/sync"), receiver, pipelines=False)
+    run = twins.check(watch, server, twin, runtimes.plan("gunicorn/sync", 100, seed=6), receiver, pipelines=False)
     assert len({line["pid"] for line in run.calls()}) > 3
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from checking import SERVER, alter, check, compile_program, refused, run_check
+from checking import SERVER, alter, compile_program, refused, run_check
 
 
 def test_command_that_is_not_there(installed, tmp_path):
