@@ -152,7 +152,13 @@ def with_agent(bench: Bench, bars: Bars) -> None:
         finally:
             agent.terminate()
             agent.wait()
-        theirs.append(run_ns([f"{bench.programs}/spsc", "250", str(BATCHES // 4), str(CALLS)]))
+        try:
+            theirs.append(run_ns([f"{bench.programs}/spsc", "250", str(BATCHES // 4), str(CALLS)]))
+        except subprocess.CalledProcessError:
+            ours.pop()  # the machine had no second processor for it just then
+    if len(theirs) < 3:
+        bars.tell("shim: captured call, the agent reading", "not measured: no second processor to be had")
+        return
     ratios = [a / b for a, b in zip(ours, theirs)]
     bars.ratio("shim: captured call of 250 B, the agent reading, over a minimal SPSC ring's", ratios, 1.25, 1.0)
     bars.tell("shim: captured call of 250 B, the agent reading", f"{statistics.median(ours):.1f} ns; SPSC {statistics.median(theirs):.1f} ns")
