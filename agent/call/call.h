@@ -80,14 +80,15 @@ struct call {
 	enum call_error error; /* CALL_OK = success */
 	unsigned http_status;  /* 0 = no response was seen */
 	enum call_token_source token_source;
-	bool has_input_tokens, has_output_tokens, has_cached_tokens;
+	bool has_input_tokens, has_output_tokens, has_cached_tokens, has_reasoning_tokens;
 	uint64_t input_tokens;
 	uint64_t output_tokens;
-	uint64_t cached_tokens;
-	uint64_t request_bytes;	 /* of the body, transfer coding removed */
-	uint64_t response_bytes; /* the same */
-	uint64_t events;	 /* SSE events or NDJSON lines that carried generated content */
-	bool incomplete;	 /* records of its connection were lost: no token metrics */
+	uint64_t cached_tokens;	   /* of the input */
+	uint64_t reasoning_tokens; /* of the output */
+	uint64_t request_bytes;	   /* of the body, transfer coding removed */
+	uint64_t response_bytes;   /* the same */
+	uint64_t events;	   /* SSE events or NDJSON lines that carried generated content */
+	bool incomplete;	   /* records of its connection were lost: no token metrics */
 	char method[12];
 	char path[LIMIT_PATH_BYTES]; /* without the query, cut */
 	char finish_reason[LIMIT_FINISH_BYTES];

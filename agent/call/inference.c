@@ -305,6 +305,8 @@ static void count_tokens(const struct inference *i, struct call *c)
 	set_cached(c, engine);
 	if (output && tokens_are_told(&usage, r->content_documents)) {
 		set_output(c, usage.output, CALL_TOKENS_USAGE);
+		c->has_reasoning_tokens = usage.has_reasoning;
+		c->reasoning_tokens = usage.reasoning;
 		set_input(c, &usage, true);
 		return;
 	}

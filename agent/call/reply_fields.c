@@ -87,9 +87,11 @@ static const struct json_want wants[] = {
 	{"response.usage.input_tokens", COUNT(INPUT_APART)},
 	{"response.usage.output_tokens", COUNT(OUTPUT)},
 	{"response.usage.input_tokens_details.cached_tokens", COUNT(CACHED)},
+	{"response.usage.output_tokens_details.reasoning_tokens", COUNT(REASONING)},
 	{"usage.input_tokens", COUNT(INPUT_APART)}, /* and Messages */
 	{"usage.output_tokens", COUNT(OUTPUT)},	    /* and Messages */
 	{"usage.input_tokens_details.cached_tokens", COUNT(CACHED)},
+	{"usage.output_tokens_details.reasoning_tokens", COUNT(REASONING)},
 
 	/* Messages: Anthropic, vLLM, SGLang, llama.cpp, Ollama. What message_start says of the output is
 	 * the server's guess; message_delta counts up. */

@@ -57,6 +57,10 @@ static void read_output(const struct token_counts *c, struct tokens *t)
 	t->known = output || token_counts_have(c, TOKENS_THOUGHTS) || billed;
 	t->output =
 		(uint64_t)token_counts_of(c, TOKENS_OUTPUT) + token_counts_of(c, TOKENS_THOUGHTS);
+	t->has_reasoning =
+		token_counts_have(c, TOKENS_THOUGHTS) || token_counts_have(c, TOKENS_REASONING);
+	t->reasoning = token_counts_of(c, token_counts_have(c, TOKENS_THOUGHTS) ? TOKENS_THOUGHTS
+										: TOKENS_REASONING);
 	if (reasons_apart(c))
 		t->output += token_counts_of(c, TOKENS_REASONING);
 	if (!output && billed)

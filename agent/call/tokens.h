@@ -51,11 +51,11 @@ static inline uint32_t token_counts_of(const struct token_counts *c, enum token_
 void token_counts_put(struct token_counts *c, enum token_count what, uint64_t n);
 
 /* Token counts of one source; `known` where output is. `input` is the whole prompt, the part of it that
- * was cached among it. */
+ * was cached among it; `output` has what was reasoned in it, too. */
 struct tokens {
 	uint64_t output;
-	uint32_t input, cached;
-	bool known, has_input, has_cached;
+	uint32_t input, cached, reasoning;
+	bool known, has_input, has_cached, has_reasoning;
 };
 
 struct sequences;

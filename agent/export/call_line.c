@@ -69,6 +69,8 @@ static int add_answer(json_t *o, const struct call *c)
 				   number_if(c->has_output_tokens, c->output_tokens));
 	err |= json_object_set_new(o, "cached_tokens",
 				   number_if(c->has_cached_tokens, c->cached_tokens));
+	err |= json_object_set_new(o, "reasoning_tokens",
+				   number_if(c->has_reasoning_tokens, c->reasoning_tokens));
 	err |= json_object_set_new(o, "token_source",
 				   json_string(call_token_source_name(c->token_source)));
 	err |= json_object_set_new(o, "request_bytes", number(c->request_bytes));

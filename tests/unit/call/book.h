@@ -124,6 +124,7 @@ static inline json_t *book_json(const struct call *c, bool lost)
 	book_number(o, "input", c->has_input_tokens, c->input_tokens);
 	book_number(o, "output", c->has_output_tokens, c->output_tokens);
 	book_number(o, "cached", c->has_cached_tokens, c->cached_tokens);
+	book_number(o, "reasoning", c->has_reasoning_tokens, c->reasoning_tokens);
 	book_text(o, "finish", c->finish_reason);
 	if (c->incomplete)
 		json_object_set_new(o, "incomplete", json_true());

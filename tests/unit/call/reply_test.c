@@ -26,7 +26,8 @@ static bool same_tokens(const struct tokens *a, const struct tokens *b)
 {
 	return a->output == b->output && a->input == b->input && a->cached == b->cached &&
 	       a->known == b->known && a->has_input == b->has_input &&
-	       a->has_cached == b->has_cached;
+	       a->has_cached == b->has_cached && a->reasoning == b->reasoning &&
+	       a->has_reasoning == b->has_reasoning;
 }
 
 /* As a stream's events are read; whether it carried a token. */

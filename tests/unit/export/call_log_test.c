@@ -84,6 +84,8 @@ static void test_a_line_has_exactly_these_keys(void **state)
 	c.request_bytes = 120;
 	c.response_bytes = 3400;
 	c.events = 51;
+	c.has_reasoning_tokens = true;
+	c.reasoning_tokens = 7;
 	json_t *o = logged(&c);
 	static const char want[] =
 		"{\"pid\":4711,\"program\":\"llama-server\",\"method\":\"POST\","
@@ -91,7 +93,8 @@ static void test_a_line_has_exactly_these_keys(void **state)
 		"\"endpoint_type\":\"chat_completion\",\"model\":\"llama-3\",\"provider\":\"vllm\","
 		"\"stream\":true,\"status\":\"success\",\"error_type\":null,"
 		"\"finish_reason\":\"stop\",\"input_tokens\":11,\"output_tokens\":50,"
-		"\"cached_tokens\":null,\"token_source\":\"usage\",\"request_bytes\":120,"
+		"\"cached_tokens\":null,\"reasoning_tokens\":7,\"token_source\":\"usage\","
+		"\"request_bytes\":120,"
 		"\"response_bytes\":3400,\"events\":51,\"incomplete\":false,"
 		"\"arrived_ns\":1000000000,\"received_ns\":1050000000,"
 		"\"first_token_ns\":1100000000,\"last_token_ns\":1550000000,"
@@ -114,9 +117,9 @@ static void test_what_is_not_known_is_null(void **state)
 	(void)state;
 	struct call c = {.error = CALL_CLIENT_DISCONNECT, .incomplete = true};
 	json_t *o = logged(&c);
-	static const char *const nulls[] = {"http_status",   "input_tokens", "output_tokens",
-					    "cached_tokens", "received_ns",  "first_token_ns",
-					    "last_token_ns", "finish_reason"};
+	static const char *const nulls[] = {"http_status",    "input_tokens",	  "output_tokens",
+					    "cached_tokens",  "reasoning_tokens", "received_ns",
+					    "first_token_ns", "last_token_ns",	  "finish_reason"};
 	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
 		assert_true(json_is_null(json_object_get(o, nulls[i])));
 	assert_string_equal(json_string_value(json_object_get(o, "status")), "error");
