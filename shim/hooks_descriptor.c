@@ -57,7 +57,9 @@ HOOK(int, close, (int fd))
 }
 
 /* libuv, and so uvloop and node, closes by syscall(SYS_close, fd). The arguments that a call did not
- * pass are read and passed on as they are found, as libc's own function does. */
+ * pass are read and passed on as they are found, as libc's own function does; so it is no function to be
+ * put into its caller where a program is linked as a whole. */
+__attribute__((noinline))
 HOOK(long, syscall, (long n, long a, long b, long c, long d, long e, long f))
 {
 	if (n == SYS_close && conn_watched((int)a))
