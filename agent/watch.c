@@ -2,9 +2,9 @@
 
 #include "agent/call/session.h"
 #include "agent/export/clock.h"
-#include "agent/intake/spawner.h"
 #include "agent/intake/liveness.h"
 #include "agent/intake/modules.h"
+#include "agent/intake/spawner.h"
 #include "agent/report.h"
 
 #include <errno.h>

@@ -125,18 +125,18 @@ def test_a_directory_that_is_open_to_others(listener, directory: Path, mode: int
     assert not list(directory.iterdir())
 
 
+def run_agent(directory: Path) -> subprocess.CompletedProcess[str]:
+    """One that is to refuse the directory."""
+    environment = harness.clean_environment() | {"INFERWIRE_DIR": str(directory)}
+    return subprocess.run([str(harness.AGENT)], env=environment, capture_output=True, text=True, timeout=10)
+
+
 @needs_root
 def test_a_directory_that_another_user_made_before(listener, directory: Path) -> None:
     os.chown(directory, *nobody())
     listener(directory).listen()
     assert not list(directory.iterdir())
-    told = subprocess.run(
-        [str(harness.AGENT)],
-        env=harness.clean_environment() | {"INFERWIRE_DIR": str(directory)},
-        capture_output=True,
-        text=True,
-        timeout=10,
-    )
+    told = run_agent(directory)
     assert told.returncode == 2 and "belongs to another user" in told.stderr
 
 
@@ -164,13 +164,7 @@ def test_another_user_was_there_first(listener, directory: Path, kind: str, stic
     assert as_nobody(*who_was_first(kind, at, victims)).returncode == 0
     there = at.lstat()
     listener(at).listen()
-    agent = subprocess.run(
-        [str(harness.AGENT)],
-        env=harness.clean_environment() | {"INFERWIRE_DIR": str(at)},
-        capture_output=True,
-        text=True,
-        timeout=10,
-    )
+    agent = run_agent(at)
     assert agent.returncode == 2 and agent.stderr.count("\n") == 1, agent.stderr
     assert at.lstat().st_ino == there.st_ino and at.lstat().st_uid == nobody()[0]
     assert not list(victims.iterdir()) and not (at.is_dir() and list(at.iterdir()))
