@@ -1,11 +1,16 @@
 """Servers that hand each request on to an engine behind them and write what comes back anew: llama-stack, LiteLLM."""
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import client
 import harness
+import load
 import pytest
+from load import CHAT, COMPLETION, Call
 
 # Its ids begin with the name that the provider has there. 0.7.3 does not look at whether it is vLLM.
 LLAMA_STACK = """
@@ -103,3 +108,37 @@ def litellm(home: Path, engine: int, embedder: int) -> Stack:
     return Stack(
         "litellm", run, port, "litellm", False, health="/health/liveliness", environment=environment
     )
+
+
+def plan(
+    n: int, seed: int, model: str, refuse: Callable[[dict[str, Any], str], None], lists: list[str]
+) -> list[Call]:
+    """Calls of every kind; `refuse` makes of one what is answered with 400, `lists` are paths that are no calls."""
+    r = random.Random(seed)
+    length = load.lengths(r, seed)
+    calls: list[Call] = []
+    while len(calls) < n:
+        path = r.choice([CHAT, CHAT, COMPLETION])
+        kind = r.choices(["whole", "stream", "leave", "bad", "wrong", "get"], [30, 45, 6, 5, 5, 4])[0]
+        fields = {"model": model, "seed": r.randrange(1000), "max_tokens": r.randrange(8, 60), "ignore_eos": True}
+        said = " ".join(r.choices(["the", "wire", "byte", "of", "a"], k=r.randrange(1, 30)))
+        fields |= {"messages": [{"role": "user", "content": said}]} if path == CHAT else {"prompt": said}
+        fields |= {"stream": kind in ("stream", "leave"), "cache_prompt": False}
+        how = load.manners(r)
+        if kind == "stream" and r.random() < 0.5:
+            fields["stream_options"] = {"include_usage": True}
+        elif kind == "leave":
+            fields["max_tokens"] = 600
+            how = {"leave_after": r.randrange(1, 6), "reset": r.random() < 0.5}
+        elif kind == "bad":
+            how |= {"status": 400, "error": "validation_error"}
+        elif kind == "wrong":
+            refuse(fields, path)
+            how |= {"status": 400, "error": "validation_error"}
+        elif kind == "get":
+            calls.append(Call(r.choice(lists), b"", "", False, method="GET"))
+            continue
+        body = load.sized(fields, next(length))
+        body = body[:-1] if kind == "bad" else body
+        calls.append(Call(path, body, fields["model"], fields["stream"], **how))
+    return calls

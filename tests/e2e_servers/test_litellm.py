@@ -1,8 +1,8 @@
 """LiteLLM's proxy in front of llama.cpp: OpenAI's and Anthropic's APIs, the latter translated from the former."""
 
-import random
 import re
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import harness
@@ -11,7 +11,7 @@ import load
 import openai
 import pytest
 import stacks
-from load import CHAT, COMPLETION, Call
+from load import Call
 from otlp_receiver import OtlpReceiver
 from players import wait_until_idle
 from test_clients import url
@@ -24,35 +24,12 @@ def engine(watch, receiver: OtlpReceiver) -> harness.Server:
     return server
 
 
+def no_such_model(fields: dict[str, Any], path: str) -> None:
+    fields["model"] = "nothing"
+
+
 def plan(n: int, seed: int) -> list[Call]:
-    r = random.Random(seed)
-    length = load.lengths(r, seed)
-    calls: list[Call] = []
-    while len(calls) < n:
-        path = r.choice([CHAT, CHAT, COMPLETION])
-        kind = r.choices(["whole", "stream", "leave", "bad", "unknown", "get"], [30, 45, 6, 5, 5, 4])[0]
-        fields = {"model": "tiny", "seed": r.randrange(1000), "max_tokens": r.randrange(8, 60), "ignore_eos": True}
-        said = " ".join(r.choices(["the", "wire", "byte", "of", "a"], k=r.randrange(1, 30)))
-        fields |= {"messages": [{"role": "user", "content": said}]} if path == CHAT else {"prompt": said}
-        fields |= {"stream": kind in ("stream", "leave"), "cache_prompt": False}
-        how = load.manners(r)
-        if kind == "stream" and r.random() < 0.5:
-            fields["stream_options"] = {"include_usage": True}
-        elif kind == "leave":
-            fields["max_tokens"] = 600
-            how = {"leave_after": r.randrange(1, 6), "reset": r.random() < 0.5}
-        elif kind == "bad":
-            how |= {"status": 400, "error": "validation_error"}
-        elif kind == "unknown":
-            fields["model"] = "nothing"
-            how |= {"status": 400, "error": "validation_error"}
-        elif kind == "get":
-            calls.append(Call(r.choice(["/v1/models", "/health/readiness"]), b"", "", False, method="GET"))
-            continue
-        body = load.sized(fields, next(length))
-        body = body[:-1] if kind == "bad" else body
-        calls.append(Call(path, body, fields["model"], fields["stream"], **how))
-    return calls
+    return stacks.plan(n, seed, "tiny", no_such_model, ["/v1/models", "/health/readiness"])
 
 
 @pytest.mark.parametrize("way", ["preload", "run"])

@@ -1,8 +1,8 @@
 """llama-stack, as `llama stack run` serves it, in front of llama.cpp: it speaks OpenAI's API to its clients and to
 the engine, ends no stream with [DONE], and names its providers in the ids of the models."""
 
-import random
 from pathlib import Path
+from typing import Any
 
 import harness
 import judge
@@ -10,7 +10,7 @@ import load
 import openai
 import pytest
 import stacks
-from load import CHAT, COMPLETION, Call
+from load import CHAT, Call
 from otlp_receiver import OtlpReceiver
 from players import wait_until_idle
 from test_clients import url
@@ -25,36 +25,13 @@ def engine(watch, receiver: OtlpReceiver) -> harness.Server:
     return server
 
 
+def no_prompt(fields: dict[str, Any], path: str) -> None:
+    fields["messages" if path == CHAT else "prompt"] = 5
+
+
 def plan(n: int, seed: int) -> list[Call]:
-    r = random.Random(seed)
-    length = load.lengths(r, seed)
-    calls: list[Call] = []
-    while len(calls) < n:
-        path = r.choice([CHAT, CHAT, COMPLETION])
-        kind = r.choices(["whole", "stream", "leave", "bad", "wrong", "get"], [30, 45, 6, 5, 5, 4])[0]
-        fields = {"model": MODEL, "seed": r.randrange(1000), "max_tokens": r.randrange(8, 60), "cache_prompt": False}
-        said = " ".join(r.choices(["the", "wire", "byte", "of", "a"], k=r.randrange(1, 30)))
-        fields |= {"messages": [{"role": "user", "content": said}]} if path == CHAT else {"prompt": said}
-        fields |= {"stream": kind in ("stream", "leave"), "ignore_eos": True}
-        how = load.manners(r)
-        if kind == "stream" and r.random() < 0.5:
-            fields["stream_options"] = {"include_usage": True}
-        elif kind == "leave":
-            fields["max_tokens"] = 600
-            how = {"leave_after": r.randrange(1, 6), "reset": r.random() < 0.5}
-        elif kind == "wrong":
-            fields["messages" if path == CHAT else "prompt"] = 5
-            how |= {"status": 400, "error": "validation_error"}
-        elif kind == "bad":
-            how |= {"status": 400, "error": "validation_error"}
-        elif kind == "get":
-            at = r.choice(["/v1/models", CHAT, "/v1/providers"])  # a list of answers, one of them
-            calls.append(Call(at, b"", "", False, method="GET"))
-            continue
-        body = load.sized(fields, next(length))
-        body = body[:-1] if kind == "bad" else body
-        calls.append(Call(path, body, fields["model"], fields["stream"], **how))
-    return calls
+    # Of the lists one is of answers.
+    return stacks.plan(n, seed, MODEL, no_prompt, ["/v1/models", CHAT, "/v1/providers"])
 
 
 @pytest.mark.parametrize("way, workers", [("preload", 1), ("run", 2)])
