@@ -5,6 +5,7 @@
 #include "agent/intake/liveness.h"
 #include "agent/intake/modules.h"
 #include "agent/intake/spawner.h"
+#include "agent/intake/told_losses.h"
 #include "agent/report.h"
 
 #include <errno.h>
@@ -28,11 +29,10 @@
 #define MODULES_FIRST_NS 1000000000u
 
 struct lane_watch {
-	uint64_t dropped_told, skipped_told; /* records whose loss is in the metrics */
-	uint64_t controls_dropped;	     /* as it was last seen */
-	uint64_t check_at_ns;		     /* 0 = nothing to check */
-	bool given_up;			     /* broken: its connections were ended */
-	bool behind; /* something stands in it that was not read in its last drain */
+	uint64_t controls_dropped; /* as it was last seen */
+	uint64_t check_at_ns;	   /* 0 = nothing to check */
+	bool given_up;		   /* broken: its connections were ended */
+	bool behind;		   /* something stands in it that was not read in its last drain */
 };
 
 struct watch {
@@ -53,8 +53,8 @@ struct watch {
 	int pidfd;
 	bool ended, superseded;
 	struct lane_watch lane[WIRE_LANES_MAX];
-	unsigned quiet_drains;	   /* since the last look */
-	uint64_t unwatched_before; /* connections that an agent before us has exported */
+	unsigned quiet_drains; /* since the last look */
+	struct told_losses told;
 	uint64_t started, finished, lost;
 };
 
@@ -207,21 +207,6 @@ static bool make_parts(struct watch *w)
 	return w->server && w->metrics && w->flow && w->unseen;
 }
 
-/* The counts of the ring live longer than an agent, and each agent's sums are series of their own: what one
- * before us has exported is not ours to tell again. What was lost since then, while nobody was there, is. */
-static void begin_from_what_was_told(struct watch *w)
-{
-	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++) {
-		uint64_t told = ring_reader_told(w->ring, n);
-		uint64_t all = ring_reader_loss(w->ring, n).records;
-		w->lane[n].dropped_told = told < all ? told : all;
-	}
-	uint64_t told = ring_reader_unwatched_told(w->ring), all = ring_reader_unwatched(w->ring);
-	w->unwatched_before = told < all ? told : all;
-	if (ring_reader_was_read(w->ring))
-		flow_goes_on(w->flow);
-}
-
 struct watch *watch_new(const struct directory *d, const char *name, struct call_log *log)
 {
 	struct watch *w = calloc(1, sizeof(*w));
@@ -241,7 +226,9 @@ struct watch *watch_new(const struct directory *d, const char *name, struct call
 	make_instance_id(w->instance_id, sizeof(w->instance_id));
 	w->pidfd = liveness_open(&w->process);
 	w->controls_at_look = ring_reader_was_read(w->ring) ? UINT64_MAX : 0;
-	begin_from_what_was_told(w);
+	told_losses_begin(&w->told, w->ring);
+	if (ring_reader_was_read(w->ring))
+		flow_goes_on(w->flow);
 	return w;
 }
 
@@ -333,13 +320,6 @@ static unsigned drain_lane(struct watch *w, uint32_t n, uint64_t now_ns)
 	return passed ? (fill ? fill : 1) : 0;
 }
 
-static uint64_t newly(uint64_t total, uint64_t *told)
-{
-	uint64_t more = total > *told ? total - *told : 0;
-	*told += more;
-	return more;
-}
-
 unsigned watch_drain(struct watch *w)
 {
 	if (!w->ended && w->quiet_drains < QUIET_DRAINS && ring_reader_is_quiet(w->ring)) {
@@ -352,9 +332,7 @@ unsigned watch_drain(struct watch *w)
 	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++) {
 		unsigned fill = drain_lane(w, n, now_ns);
 		fullest = fill > fullest ? fill : fullest;
-		struct ring_loss loss = ring_reader_loss(w->ring, n);
-		dropped += newly(loss.records, &w->lane[n].dropped_told) +
-			   newly(loss.skipped, &w->lane[n].skipped_told);
+		dropped += told_losses_records(&w->told, w->ring, n);
 	}
 	if (dropped)
 		metrics_records_dropped(w->metrics, dropped, clock_real_ns());
@@ -456,20 +434,6 @@ void watch_discard(struct watch *w)
 	ring_reader_discard(w->ring);
 }
 
-static uint64_t unwatched_since(struct watch *w)
-{
-	uint64_t all = ring_reader_unwatched(w->ring);
-	return all > w->unwatched_before ? all - w->unwatched_before : 0;
-}
-
-/* Into the ring: see begin_from_what_was_told. */
-static void note_what_is_told(struct watch *w)
-{
-	for (uint32_t n = 0; n < ring_reader_lanes(w->ring); n++)
-		ring_reader_tell(w->ring, n, w->lane[n].dropped_told);
-	ring_reader_tell_unwatched(w->ring, w->unwatched_before + unwatched_since(w));
-}
-
 static void tell_connections(struct watch *w)
 {
 	struct flow_stats s = flow_stats(w->flow);
@@ -480,7 +444,7 @@ static void tell_connections(struct watch *w)
 		[METRICS_CONN_OPAQUE] = s.opaque,
 		[METRICS_CONN_UNSEEN] = unseen_total(w->unseen).not_seen + s.hidden,
 		[METRICS_CONN_UNSEEN_IO_URING] = unseen_total(w->unseen).io_uring,
-		[METRICS_CONN_UNWATCHED] = unwatched_since(w),
+		[METRICS_CONN_UNWATCHED] = told_losses_unwatched(&w->told, w->ring),
 	};
 	metrics_connections(w->metrics, totals, clock_real_ns());
 }
@@ -493,7 +457,7 @@ bool watch_export(struct watch *w, struct export_process *to, bool last)
 	to->last = last;
 	to->metrics = metrics_snapshot(w->metrics);
 	if (to->metrics)
-		note_what_is_told(w);
+		told_losses_note(&w->told, w->ring);
 	return to->metrics != NULL;
 }
 
