@@ -107,11 +107,12 @@ static bool on_module(void *user, struct span path)
 /* At a connection, as servers load their engine before they accept one, or soon after. */
 static void look_at_modules(struct watch *w)
 {
-	if (server_has_provider(w->server) || clock_mono_ns() < w->next_modules_ns)
+	uint64_t now_ns = clock_mono_ns();
+	if (server_has_provider(w->server) || now_ns < w->next_modules_ns)
 		return;
 	modules_each(&w->process, on_module, w);
 	w->modules_pause_ns = w->modules_pause_ns ? w->modules_pause_ns * 2 : MODULES_FIRST_NS;
-	w->next_modules_ns = clock_mono_ns() + w->modules_pause_ns;
+	w->next_modules_ns = now_ns + w->modules_pause_ns;
 }
 
 static void *on_opened(void *user)
