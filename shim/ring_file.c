@@ -106,7 +106,8 @@ static int create_file(int dir, struct wire_header *id)
 		if (sys4(SYS_faccessat, dir, name, 0, 0) == 0)
 			continue;
 		file_name(name, sizeof(name), id, WIRE_SUFFIX_NEW);
-		long fd = sys_open(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		long fd =
+			sys_open(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, WIRE_FILE_MODE);
 		if (fd != -EEXIST)
 			return (int)fd;
 	}

@@ -6,8 +6,10 @@
  * the other can write: the shim treats an impossible `tail` as "full", the agent copies a record out
  * once and validates the copy.
  *
- * One file per process image, DIRECTORY/PID-STARTTICKS-SEQUENCE.ring, mode 0600. It is written under
+ * One file per process image, DIRECTORY/PID-STARTTICKS-SEQUENCE.ring, mode 0400. It is written under
  * the suffix ".new" and renamed when its header is complete, so that what ends in ".ring" is whole.
+ * Nobody may write to it by its name, the user whose it is included: a record past the end of a file
+ * that was cut short is a SIGBUS in the server. The agent takes the right for as long as it opens it.
  *
  *   0                                  WIRE_HEADER_BYTES
  *   +----------------------------------+--------------------+--------------------+--- ...
@@ -98,6 +100,7 @@
 
 #define WIRE_SUFFIX	".ring"
 #define WIRE_SUFFIX_NEW ".new"
+#define WIRE_FILE_MODE	0400
 #define WIRE_LOCK_NAME	"agent.lock" /* write-locked (F_OFD_SETLK, whole file) by the one agent */
 #define WIRE_LOG_NAME	"agent.log"
 

@@ -102,11 +102,39 @@ static bool is_private(const struct stat *st)
 	       !(st->st_mode & (S_IRWXG | S_IRWXO));
 }
 
+#define CAREFULLY (O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+
+/* Its owner has the right to write for this moment, see wire.h. Where there is another file under the
+ * name by the time that it is opened, that one is looked at as any other would be. */
+static int open_with_right(int dir_fd, const char *name)
+{
+	struct stat st;
+	int look = openat(dir_fd, name, O_RDONLY | CAREFULLY);
+	if (look < 0)
+		return -1;
+	int fd = -1, err = EACCES;
+	if (fstat(look, &st) == 0 && is_private(&st) && fchmod(look, st.st_mode | S_IWUSR) == 0) {
+		fd = openat(dir_fd, name, O_RDWR | CAREFULLY);
+		err = errno;
+		fchmod(look, st.st_mode);
+	}
+	close(look);
+	errno = err;
+	return fd;
+}
+
+/* Root may write whatever the mode is, mostly. */
+static int open_to_write(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDWR | CAREFULLY);
+	return fd < 0 && errno == EACCES ? open_with_right(dir_fd, name) : fd;
+}
+
 int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, struct process *p)
 {
 	struct wire_header h;
 	struct stat st;
-	int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = open_to_write(dir_fd, name);
 	if (fd < 0)
 		return -errno;
 	int err = -EINVAL;
@@ -116,11 +144,13 @@ int ring_reader_open(int dir_fd, const char *name, struct ring_reader **reader, 
 		err = header_check(&h, (size_t)st.st_size);
 	if (!err)
 		err = map_ring(fd, (size_t)st.st_size, &h, reader);
-	if (!err)
-		header_read(&h, p);
-	else
+	if (err) {
 		close(fd);
-	return err;
+		return err;
+	}
+	fchmod(fd, WIRE_FILE_MODE); /* an agent may have died while it had the right */
+	header_read(&h, p);
+	return 0;
 }
 
 void ring_reader_close(struct ring_reader *r)

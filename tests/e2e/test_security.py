@@ -13,8 +13,11 @@ from pathlib import Path
 
 import client
 import harness
+import judge
+import load
 import pytest
-from processes import compiled
+from otlp_receiver import OtlpReceiver
+from processes import compiled, process_server
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 EXTERNAL = {"INFERWIRE_AGENT": "external"}
@@ -85,10 +88,13 @@ def nobody() -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def as_nobody(*command: str) -> subprocess.CompletedProcess[bytes]:
+def ids_of_nobody() -> list[str]:
     uid, gid = nobody()
-    ids = ["--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
-    return subprocess.run(["setpriv", *ids, *command], capture_output=True, timeout=10)
+    return ["--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
+
+
+def as_nobody(*command: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["setpriv", *ids_of_nobody(), *command], capture_output=True, timeout=10)
 
 
 def test_the_ring_is_made_in_a_directory_of_our_own(listener, directory: Path) -> None:
@@ -97,7 +103,7 @@ def test_the_ring_is_made_in_a_directory_of_our_own(listener, directory: Path) -
     one.listen()
     (ring,) = directory.iterdir()
     assert ring.name == f"{one.name}-0.ring"
-    assert ring.stat().st_mode & 0o777 == 0o600 and directory.stat().st_mode & 0o777 == 0o700
+    assert ring.stat().st_mode & 0o777 == 0o400 and directory.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_missing_directory_is_made_private(listener, directory: Path) -> None:
@@ -116,6 +122,32 @@ def test_another_user_reads_nothing(listener, directory: Path) -> None:
     # Also where somebody opened the directory: the files are closed by themselves.
     directory.chmod(0o711)
     assert b"Permission denied" in as_nobody("cat", str(ring)).stderr
+
+
+@needs_root
+def test_its_own_user_does_not_cut_a_ring_short(watch, receiver: OtlpReceiver) -> None:
+    """A record past the end of its file would be a SIGBUS in the server. What writes to the ring by its name is
+    refused, also where an agent had to open it as this user."""
+    run = watch(process_server("threads"))
+    os.chown(run.directory, *nobody())
+    run.start(
+        lambda command: harness.preloaded(["setpriv", *ids_of_nobody(), *command]),
+        receiver.endpoint,
+        INFERWIRE_CALL_LOG=str(run.directory / "calls.jsonl"),
+    )
+    run.call_log = run.directory / "calls.jsonl"
+    (ring,) = run.directory.glob("*.ring")
+    assert ring.stat().st_uid == nobody()[0]
+    whole = ring.stat().st_size
+    outcomes = load.run(run.server.address, load.scripted_plan(50, 41))
+    harness.wait_for("an agent", run.agent_runs)
+    for cutter in (["truncate", "-s", "0", str(ring)], ["sh", "-c", f": >{ring}"], ["cp", "/etc/hostname", str(ring)]):
+        assert b"Permission denied" in as_nobody(*cutter).stderr
+        assert ring.stat().st_size == whole
+    outcomes += load.run(run.server.address, load.scripted_plan(50, 42))
+    run.stop()
+    calls = run.calls()
+    judge.check_all(receiver, calls, outcomes, "scripted")
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o750, 0o705, 0o701])

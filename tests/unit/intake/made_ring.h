@@ -44,7 +44,7 @@ static inline void made_ring_file(struct made_ring *m, const char *name, uint32_
 {
 	snprintf(m->name, sizeof(m->name), "%s", name);
 	m->bytes = wire_file_bytes(lanes, lane_bytes);
-	int fd = openat(m->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = openat(m->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, WIRE_FILE_MODE);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)m->bytes), 0);
 	m->map = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/intake/read_ring.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -40,6 +41,66 @@ static void test_only_a_private_regular_file_is_opened(void **state)
 	assert_int_equal(open_name(f, f->m.name), -EINVAL);
 	assert_int_equal(truncate(path, 0), 0);
 	assert_int_equal(open_name(f, f->m.name), -EINVAL);
+}
+
+/* What opening it says, when its mode is this; and leaves it as it is. */
+static int open_as(struct made_ring *m, mode_t mode)
+{
+	struct stat st;
+	struct ring_reader *r = NULL;
+	struct process p;
+	fchmodat(m->dir_fd, m->name, mode, 0);
+	int err = ring_reader_open(m->dir_fd, m->name, &r, &p);
+	ring_reader_close(r);
+	fstatat(m->dir_fd, m->name, &st, 0);
+	return (st.st_mode & 07777) == (err ? mode : WIRE_FILE_MODE) ? err : 1;
+}
+
+/* As a user who is not root: by its name not even its own user cuts the file short, the agent opens it
+ * to write all the same, and leaves it as it was. Returns the step that failed, or 0. */
+static int steps_of_an_ordinary_user(struct made_ring *m)
+{
+	char path[160];
+	struct stat st;
+	struct ring_reader *r = NULL;
+	struct process p;
+	made_directory(m);
+	made_ring_file(m, "1-2-0.ring", 1, 2, LANES, LANE_BYTES);
+	snprintf(path, sizeof(path), "%s/%s", m->dir, m->name);
+	if (truncate(path, 0) == 0 || errno != EACCES || open(path, O_WRONLY) >= 0)
+		return 1;
+	if (ring_reader_open(m->dir_fd, m->name, &r, &p) != 0)
+		return 2;
+	if (fstatat(m->dir_fd, m->name, &st, 0) != 0 || (st.st_mode & 07777) != WIRE_FILE_MODE)
+		return 3;
+	ring_reader_tell(r, 0, 7); /* the map is one to write to */
+	if (truncate(path, 0) == 0 || made_lane(m, 0)->told != 7)
+		return 4;
+	made_header(m)->magic = 0; /* what is no ring is left as it is */
+	if (open_as(m, 0400) != -EINVAL || open_as(m, 0200) != -EACCES)
+		return 5;
+	made_header(m)->magic = WIRE_MAGIC; /* an agent died while it had the right */
+	if (open_as(m, 0600) != 0 || truncate(path, 0) == 0)
+		return 6;
+	ring_reader_close(r);
+	made_ring_remove(m);
+	return 0;
+}
+
+static void test_its_own_user_does_not_cut_it_by_its_name(void **state)
+{
+	(void)state;
+	int status;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		static struct made_ring m;
+		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+			_exit(99);
+		_exit(steps_of_an_ordinary_user(&m));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 /* Every 32-bit word of what decides about the map, with every kind of value. */
@@ -203,6 +264,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, read_ring_setup, read_ring_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_only_a_private_regular_file_is_opened),
+		cmocka_unit_test(test_its_own_user_does_not_cut_it_by_its_name),
 		TEST(test_no_header_makes_a_map_that_is_not_there),
 		TEST(test_sizes_past_the_limits),
 		TEST(test_text_without_an_end_gets_one),
