@@ -7,6 +7,7 @@
 
 /* Of three documents each. */
 #define ORACLE_INPUTS 100000u
+#include "tests/oracles/body/json_depth.h"
 #include "tests/oracles/body/json_makes.h"
 #include "tests/oracles/oracle.h"
 
@@ -260,21 +261,51 @@ static const struct {
 static struct json *json;
 static struct text ours, theirs, by_shape;
 
+static bool same_told(void)
+{
+	return theirs.len == ours.len && (!ours.len || !memcmp(ours.at, theirs.at, ours.len));
+}
+
+static const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+
+/* Whether they take it without what is too deep for ours. */
+static bool is_shallow(struct span doc)
+{
+	static struct text shallow;
+	json_error_t ignored;
+	shallow.len = 0;
+	if (!put_shallow(&shallow, doc))
+		return false;
+	json_t *value = json_loadb((const char *)shallow.at, shallow.len, flags, &ignored);
+	json_decref(value);
+	return value;
+}
+
+/* Whether ours tells of it what they do, once the NULs are gone. */
+static bool is_same_without_nul(struct span doc)
+{
+	static struct text rest;
+	struct chance c = {0};
+	rest.len = 0;
+	for (size_t i = 0; i < doc.len; i++) {
+		if (doc.at[i])
+			put_byte(&rest, doc.at[i]);
+	}
+	return rest.len < doc.len && read_ours(json, &c, span_of(rest.at, rest.len), &ours) &&
+	       same_told();
+}
+
 static int they_refuse(struct span doc, const json_error_t *error)
 {
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		if (!strncmp(error->text, errors[i].start, strlen(errors[i].start)))
 			return (int)errors[i].row;
 	}
-	size_t open = 0;
-	while (open < doc.len && doc.at[open] == '[')
-		open++;
-	return open > LIMIT_JSON_DEPTH ? ROW_DEEP : ORACLE_WRONG;
+	return is_shallow(doc) ? ROW_DEEP : ORACLE_WRONG;
 }
 
 static int compare(struct span doc, bool well_formed, json_error_t *error)
 {
-	const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_t *value =
 		json_loadb((const char *)doc.at, doc.len, flags | JSON_REJECT_DUPLICATES, error);
 	theirs.len = 0;
@@ -285,13 +316,11 @@ static int compare(struct span doc, bool well_formed, json_error_t *error)
 	}
 	if (!value)
 		return well_formed ? they_refuse(doc, error) : ORACLE_SAME;
-	if (value && !well_formed && memchr(doc.at, 0, doc.len))
-		row = ROW_NUL;
-	if (row == ORACLE_SAME) {
-		tell_theirs(&theirs, &(struct node){"", 0, in_document}, value);
-		bool same = theirs.len == ours.len && !memcmp(ours.at, theirs.at, ours.len);
-		row = well_formed && same ? ORACLE_SAME : ORACLE_WRONG;
-	}
+	tell_theirs(&theirs, &(struct node){"", 0, in_document}, value);
+	if (row == ORACLE_SAME && !well_formed)
+		row = is_same_without_nul(doc) ? ROW_NUL : ORACLE_WRONG;
+	else if (row == ORACLE_SAME)
+		row = same_told() ? ORACLE_SAME : ORACLE_WRONG;
 	json_decref(value);
 	return row;
 }

@@ -8,6 +8,8 @@
 #include "tests/oracles/oracle.h"
 
 #include "agent/base/limits.h"
+#include "agent/http/field.h"
+#include "agent/http/token.h"
 
 enum row {
 	ROW_LINE_ENDS,
@@ -25,6 +27,9 @@ enum row {
 	ROW_STATUS,
 	ROW_NUL,
 	ROW_CODINGS,
+	ROW_NO_TOKEN,
+	ROW_NOT_CHUNKED,
+	ROW_UPGRADE,
 	ROW_HUGE,
 	ROW_VAST,
 	ROWS
@@ -56,8 +61,16 @@ static struct allowed table[ROWS] = {
 			 0},
 	[ROW_STATUS] = {"llhttp takes a status below 100; no sender writes it", 0},
 	[ROW_NUL] = {"llhttp takes a NUL in a reason phrase; RFC 9110 5.5 names it dangerous", 0},
-	[ROW_CODINGS] = {"chunked twice, or something behind it: readers disagree (RFC 9112 6.1)",
+	[ROW_CODINGS] = {"chunked twice, with parameters or something behind it: readers disagree "
+			 "(RFC 9112 6.1, 7.1)",
 			 0},
+	[ROW_NO_TOKEN] =
+		{"a transfer coding that is no token (RFC 9110 10.1.4): one reader's chunked", 0},
+	[ROW_NOT_CHUNKED] =
+		{"a request whose last coding is not chunked (RFC 9112 6.3, item 4): llhttp tells "
+		 "its head, then gives up, too",
+		 0},
+	[ROW_UPGRADE] = {"the same with an upgrade or CONNECT: to llhttp it has no body", 0},
 	[ROW_HUGE] = {"a head of more than LIMIT_HEAD_BYTES", 0},
 	[ROW_VAST] = {"a chunk of 2^60 bytes, a body of 2^63, or more: nobody sends it", 0},
 };
@@ -134,37 +147,71 @@ static struct span said(const struct reading *r, size_t nth)
 	return span_of(r->text.at + r->units[nth].at, r->units[nth].len);
 }
 
-/* Whether a head before unit `nth`, which both read alike, starts so. */
-static bool has_head(size_t nth, bool (*is)(struct span head))
+/* The value of the first field of that name in a head as it is told; NULL `at` without one. */
+static struct span told(struct span head, const char *name)
 {
-	for (size_t i = 0; i < nth; i++) {
-		if (ours.units[i].type == UNIT_HEAD && is(said(&ours, i)))
-			return true;
+	size_t len = strlen(name);
+	const uint8_t *lf;
+	while ((lf = head.len ? memchr(head.at, '\n', head.len) : NULL)) {
+		span_skip(&head, (size_t)(lf - head.at) + 1);
+		if (head.len <= len || head.at[len] != '=' ||
+		    !span_is_nocase(span_of(head.at, len), name))
+			continue;
+		span_skip(&head, len + 1);
+		lf = head.len ? memchr(head.at, '\n', head.len) : NULL;
+		return span_of(head.at, lf ? (size_t)(lf - head.at) : head.len);
 	}
-	return false;
+	return span_of(NULL, 0);
+}
+
+/* The head of the message that unit `nth` is in: the last one before it, which both read alike. */
+static struct span head_before(size_t nth)
+{
+	while (nth--) {
+		if (ours.units[nth].type == UNIT_HEAD)
+			return said(&ours, nth);
+	}
+	return span_of(NULL, 0);
 }
 
 static bool is_connect(struct span head)
 {
 	return span_starts(head, "CONNECT ") &&
-	       (memmem(head.at, head.len, "\nTransfer-Encoding=", 19) ||
-		memmem(head.at, head.len, "ontent-Length=", 14) ||
-		memmem(head.at, head.len, "ontent-length=", 14));
+	       (told(head, "transfer-encoding").at || told(head, "content-length").at);
 }
 
 static bool is_interim(struct span head)
 {
-	return head.at[0] == '1' && !(head.at[1] == '0' && head.at[2] <= '3');
+	return head.len && head.at[0] == '1' && !(head.at[1] == '0' && head.at[2] <= '3');
+}
+
+/* Their head that unit `nth` is, or is behind. */
+static const struct their_head *their_head(size_t nth)
+{
+	size_t heads = 0;
+	for (size_t i = 0; i <= nth; i++)
+		heads += theirs.reading.units[i].type == UNIT_HEAD;
+	return heads ? &theirs.heads[heads - 1] : NULL;
+}
+
+/* Whether a coding of it is chunked and a tab. */
+static bool has_tab(const struct their_head *h)
+{
+	for (size_t i = 0; h && i < h->count; i++) {
+		const struct field_place *f = &h->fields[i];
+		if (span_is_nocase(name_of(h, i), "transfer-encoding") &&
+		    memmem(h->text.at + f->value, f->value_len, "hunked\t", 7))
+			return true;
+	}
+	return false;
 }
 
 /* Whether a message before unit `nth` said a length and had no body. */
 static bool follows_unread_length(size_t nth)
 {
 	for (size_t i = 0; i + 2 < nth; i++) {
-		struct span head = said(&ours, i);
 		if (ours.units[i].type == UNIT_HEAD && !ours.units[i + 1].len &&
-		    (memmem(head.at, head.len, "ontent-Length=", 14) ||
-		     memmem(head.at, head.len, "ontent-length=", 14)))
+		    told(said(&ours, i), "content-length").at)
 			return true;
 	}
 	return false;
@@ -184,21 +231,65 @@ static int they_gave_up(bool in_our_head)
 /* A length of nineteen digits and more. */
 static bool is_vast(struct span head)
 {
-	const uint8_t *end = head.at + head.len;
-	const uint8_t *at = memmem(head.at, head.len, "ontent-Length=", 14);
-	if (!at)
-		at = memmem(head.at, head.len, "ontent-length=", 14);
+	struct span value = told(head, "content-length");
 	size_t digits = 0;
-	for (at = at ? at + 14 : end; at < end && *at >= '0' && *at <= '9'; at++)
+	while (digits < value.len && value.at[digits] >= '0' && value.at[digits] <= '9')
 		digits++;
 	return digits >= 19;
 }
 
-/* `head` is the one that we do not take and they do. */
-static int we_gave_up(struct text *in, struct span head)
+/* A request whose last coding is not chunked, after its head by them. */
+static int without_length(const struct unit *head)
 {
+	if (head[1].len || head[1].type != UNIT_BODY)
+		return ORACLE_WRONG;
+	if (head[2].type == UNIT_BAD &&
+	    !strcmp(theirs.reason, "Request has invalid `Transfer-Encoding`"))
+		return ROW_NOT_CHUNKED;
+	return head[2].type == UNIT_END ? ROW_UPGRADE : ORACLE_WRONG;
+}
+
+/* Which row has the transfer codings of their head, all fields of them together. */
+static int judge_codings(size_t nth)
+{
+	const struct their_head *h = their_head(nth);
+	bool chunked = false, any = false;
+	for (size_t i = 0; i < h->count; i++) {
+		struct span list = value_of(h, i), element;
+		if (!span_is_nocase(name_of(h, i), "transfer-encoding"))
+			continue;
+		any = true;
+		while (field_take_element(&list, &element)) {
+			const uint8_t *mark =
+				element.len ? memchr(element.at, ';', element.len) : NULL;
+			struct span name = element;
+			if (mark)
+				name.len = (size_t)(mark - element.at);
+			name = field_trimmed(name);
+			if (chunked || (mark && span_is_nocase(name, "chunked")))
+				return ROW_CODINGS;
+			if (element.len && !is_token(name))
+				return ROW_NO_TOKEN;
+			chunked = span_is_nocase(name, "chunked");
+		}
+	}
+	return theirs.plan->requests && any && !chunked ? without_length(&theirs.reading.units[nth])
+							: ORACLE_WRONG;
+}
+
+static bool is_other_version(struct span head)
+{
+	const uint8_t *lf = memchr(head.at, '\n', head.len);
+	head.len = lf ? (size_t)(lf - head.at) : head.len;
+	return span_ends(head, " 0.9") || span_ends(head, " 2.0");
+}
+
+/* Unit `nth` is the head that we do not take and they do. */
+static int we_gave_up(struct text *in, size_t nth)
+{
+	struct span head = said(&theirs.reading, nth);
 	struct span rest = span_of(in->at + ours.begin, in->len - ours.begin);
-	if (memmem(head.at, head.len, " 0.9\n", 5) || memmem(head.at, head.len, " 2.0\n", 5))
+	if (is_other_version(head))
 		return ROW_VERSION;
 	if (!theirs.plan->requests && (head.at[1] == ' ' || head.at[2] == ' '))
 		return ROW_STATUS;
@@ -207,19 +298,17 @@ static int we_gave_up(struct text *in, struct span head)
 		return ROW_NUL;
 	if (is_vast(head))
 		return ROW_VAST;
-	if (memmem(head.at, head.len, "\nTransfer-Encoding=", 19))
-		return ROW_CODINGS;
-	return ORACLE_WRONG;
+	return judge_codings(nth);
 }
 
 static int explain(struct text *in, size_t nth)
 {
 	const struct unit *a = &ours.units[nth], *b = &theirs.reading.units[nth];
-	if (theirs.plan->requests && has_head(nth, is_connect))
+	if (theirs.plan->requests && is_connect(head_before(nth)))
 		return ROW_CONNECT;
-	if (!theirs.plan->requests && has_head(nth, is_interim))
+	if (!theirs.plan->requests && is_interim(head_before(nth)))
 		return ROW_INTERIM;
-	if (a->type != UNIT_HEAD && memmem(in->at, in->len, "hunked\t", 7))
+	if (a->type != UNIT_HEAD && has_tab(their_head(nth)))
 		return ROW_TAB;
 	bool in_our_head = a->type == UNIT_INSIDE && (!nth || a[-1].type == UNIT_END);
 	if (b->type == UNIT_BAD && !in_our_head && follows_unread_length(nth) &&
@@ -236,8 +325,7 @@ static int explain(struct text *in, size_t nth)
 	if (a->type == UNIT_BAD && b->type == UNIT_INSIDE && theirs.parser.content_length >> 59)
 		return ROW_VAST;
 	if (a->type == UNIT_BAD)
-		return b->type == UNIT_HEAD ? we_gave_up(in, said(&theirs.reading, nth))
-					    : ORACLE_WRONG;
+		return b->type == UNIT_HEAD ? we_gave_up(in, nth) : ORACLE_WRONG;
 	return ORACLE_WRONG;
 }
 
