@@ -40,12 +40,14 @@ struct scalar {
 	bool string, kept;
 };
 
-/* A scalar that is not kept, and the bytes of the shape that lead to it. */
+enum hole_kind { HOLE_STRING, HOLE_NUMBER, HOLE_NONE };
+
+/* A scalar that is not kept, and the bytes of the shape that lead to it. The last one is none: the document
+ * ends there. */
 struct hole {
-	uint16_t before; /* from the end of the hole before it */
-	uint16_t own;	 /* its bytes in the shape: those of "" or 0 */
+	uint16_t from, before; /* where in the shape, and how many */
 	uint16_t event;
-	bool string;
+	uint8_t kind;
 };
 
 /* Documents in which kept scalars were others, until the shape takes those of one. Each time it does it
@@ -62,7 +64,7 @@ struct shape {
 	struct hole *holes;
 	uint16_t *open; /* events of holes */
 	uint8_t *bytes; /* and SAME_BYTES_ROOM more */
-	uint16_t event_count, scalar_count, hole_count, open_count, len;
+	uint16_t event_count, scalar_count, open_count, len;
 	uint16_t uses, strays, strays_most;
 	bool lent; /* events of kept scalars may have texts of a document */
 };
@@ -127,21 +129,37 @@ static void move_to_front(struct json_shapes *s, uint32_t n)
 
 /* ---- a document that is like a shape ------------------------------------------------------------ */
 
-/* The rest of a string with escapes in it, up to its quote; false if there is none, or no such escape. */
-static bool take_escaped(struct span *rest, struct json_text *t)
+#define NO_SCALAR SIZE_MAX
+
+/* Bytes of a string with escapes before its quote, of which `plain` are before the first. NO_SCALAR if there
+ * is no quote, or no such escape. A call and not code in line, so that what is plain stays in registers. */
+static __attribute__((noinline)) size_t escaped_bytes(struct span in, size_t plain)
 {
-	while (rest->len && rest->at[0] == '\\') {
-		span_skip(rest, 1);
-		json_text_backslash(t);
-		if (!json_text_escape(t, rest) || !rest->len)
-			return false;
-		json_text_put(t, span_take(rest, json_plain_bytes(*rest)));
+	struct json_text t;
+	struct span rest = in;
+	span_skip(&rest, plain);
+	json_text_begin(&t, false);
+	while (rest.len && rest.at[0] == '\\') {
+		span_skip(&rest, 1);
+		json_text_backslash(&t);
+		if (!json_text_escape(&t, &rest) || !rest.len)
+			return NO_SCALAR;
+		json_text_put(&t, span_take(&rest, json_plain_bytes(rest)));
 	}
-	return rest->len && rest->at[0] == '"';
+	return rest.len && rest.at[0] == '"' ? in.len - rest.len : NO_SCALAR;
 }
 
-/* Digits of a whole number that is not 0, and what must be behind; 0 if it is anything else. */
-static inline size_t plain_digits(struct span s)
+/* Bytes of any number; what is behind it must be there. */
+static __attribute__((noinline)) size_t number_bytes(struct span in)
+{
+	uint8_t state = 0;
+	size_t n = json_number_bytes(&state, in);
+	bool whole = json_number_complete(state) && n < in.len && n <= LIMIT_JSON_TEXT_BYTES;
+	return whole ? n : NO_SCALAR;
+}
+
+/* Digits at the front of *s, as far as they are of interest. */
+static inline size_t digits_of(struct span s)
 {
 	size_t n = 0;
 #ifdef __SSE2__
@@ -149,52 +167,44 @@ static inline size_t plain_digits(struct span s)
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)s.at);
 		__m128i above = _mm_sub_epi8(v, _mm_set1_epi8('0'));
 		__m128i digits = _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(9)), above);
-		n = (size_t)__builtin_ctz(~(unsigned)_mm_movemask_epi8(digits));
+		return (size_t)__builtin_ctz(~(unsigned)_mm_movemask_epi8(digits));
 	}
 #endif
-	while (n < s.len && s.at[n] >= '0' && s.at[n] <= '9')
+	while (n < s.len && n < 16 && s.at[n] >= '0' && s.at[n] <= '9')
 		n++;
-	bool plain =
-		n && n < s.len && n < 20 && s.at[0] != '0' && (s.at[n] == ',' || s.at[n] == '}');
-	return plain ? n : 0;
+	return n;
 }
 
-/* As span_skip, of what has an address. */
-static inline void pass(struct span *s, size_t n)
+/* Bytes of the scalar at the front of `in`, without its end's quote; NO_SCALAR if there is none. */
+static inline __attribute__((always_inline)) size_t scalar_bytes(struct span in, bool string,
+								 bool *escaped)
 {
-	s->at += n;
-	s->len -= n;
+	size_t n;
+	*escaped = false;
+	if (string) {
+		n = json_plain_bytes(in);
+		if (n == in.len)
+			return NO_SCALAR;
+		if (in.at[n] == '"')
+			return n;
+		*escaped = true;
+		return escaped_bytes(in, n);
+	}
+	/* Nearly all are whole numbers and not 0. */
+	n = digits_of(in);
+	if (n && n < 16 && n < in.len && in.at[0] != '0' && (in.at[n] == ',' || in.at[n] == '}'))
+		return n;
+	return number_bytes(in);
 }
 
 /* The scalar at the front of *rest, without its end's quote. */
-static inline __attribute__((always_inline)) bool take_scalar(struct span *rest, bool string,
-							      struct other *o)
+static bool take_scalar(struct span *rest, bool string, struct other *o)
 {
-	const uint8_t *start = rest->at;
-	uint8_t state = 0;
-	o->escaped = false;
-	if (string) {
-		pass(rest, json_plain_bytes(*rest));
-		if (!rest->len)
-			return false;
-		if (rest->at[0] != '"') {
-			struct json_text t;
-			json_text_begin(&t, false);
-			o->escaped = true;
-			if (!take_escaped(rest, &t))
-				return false;
-		}
-		o->text = span_of(start, (size_t)(rest->at - start));
-		return true;
-	}
-	size_t digits = plain_digits(*rest);
-	if (digits) {
-		o->text = span_of(start, digits);
-		pass(rest, digits);
-		return true;
-	}
-	o->text = span_take(rest, json_number_bytes(&state, *rest));
-	return json_number_complete(state) && rest->len && o->text.len <= LIMIT_JSON_TEXT_BYTES;
+	size_t n = scalar_bytes(*rest, string, &o->escaped);
+	if (n == NO_SCALAR)
+		return false;
+	o->text = span_take(rest, n);
+	return true;
 }
 
 /* The scalars of the document that differ from the shape's; its length, or 0. */
@@ -260,19 +270,20 @@ static void undo_escapes(struct json_text *t, struct span text, struct json_even
 	ev->empty = false;
 }
 
-/* False: there is no room for one more text with escapes; *escaped are in use. */
-static inline bool lend(struct json_shapes *s, struct json_event *ev, const struct other *o,
-			size_t *escaped)
+static inline void lend_plain(struct json_event *ev, struct span text)
 {
-	if (!o->escaped) {
-		ev->cut = o->text.len > LIMIT_JSON_TEXT_BYTES;
-		ev->empty = !o->text.len;
-		ev->text = span_of(o->text.at, ev->cut ? LIMIT_JSON_TEXT_BYTES : o->text.len);
-		return true;
-	}
-	if (*escaped == ESCAPED_TEXTS)
+	ev->cut = text.len > LIMIT_JSON_TEXT_BYTES;
+	ev->empty = !text.len;
+	ev->text = span_of(text.at, ev->cut ? LIMIT_JSON_TEXT_BYTES : text.len);
+}
+
+/* False: there is no room for one more text with escapes; *lent are in use. */
+static bool lend_escaped(struct json_shapes *s, struct json_event *ev, struct span text,
+			 size_t *lent)
+{
+	if (*lent == ESCAPED_TEXTS)
 		return false;
-	undo_escapes(&s->texts[(*escaped)++], o->text, ev);
+	undo_escapes(&s->texts[(*lent)++], text, ev);
 	return true;
 }
 
@@ -282,7 +293,11 @@ static bool lend_all(struct json_shapes *s, struct shape *shape, const struct ot
 	size_t escaped = 0;
 	for (size_t i = 0; i < count; i++) {
 		uint16_t event = shape->scalars[others[i].scalar].event;
-		if (event != NO_EVENT && !lend(s, &shape->events[event], &others[i], &escaped))
+		if (event == NO_EVENT)
+			continue;
+		if (!others[i].escaped)
+			lend_plain(&shape->events[event], others[i].text);
+		else if (!lend_escaped(s, &shape->events[event], others[i].text, &escaped))
 			return false;
 	}
 	return true;
@@ -292,25 +307,30 @@ static bool lend_all(struct json_shapes *s, struct shape *shape, const struct ot
  * if it has others. */
 static size_t fill(struct json_shapes *s, struct shape *shape, struct span in)
 {
-	const struct hole *hole = shape->holes, *end = hole + shape->hole_count;
-	const uint8_t *own = shape->bytes, *own_end = own + shape->len;
-	struct span rest = in;
-	size_t escaped = 0;
-	for (; hole < end; hole++) {
-		struct other o;
-		if (hole->before > rest.len || !equal_bytes(own, rest.at, hole->before, rest.len))
+	const uint8_t *at = in.at, *end = in.at + in.len;
+	size_t lent = 0;
+	for (const struct hole *hole = shape->holes;; hole++) {
+		size_t room = (size_t)(end - at);
+		if (hole->before > room ||
+		    !equal_bytes(shape->bytes + hole->from, at, hole->before, room))
 			return 0;
-		pass(&rest, hole->before);
-		own += hole->before + hole->own;
-		if (!take_scalar(&rest, hole->string, &o))
+		at += hole->before;
+		if (hole->kind == HOLE_NONE)
+			return (size_t)(at - in.at);
+		bool escaped;
+		struct span rest = span_of(at, (size_t)(end - at));
+		size_t n = scalar_bytes(rest, hole->kind == HOLE_STRING, &escaped);
+		if (n == NO_SCALAR)
 			return 0;
-		if (hole->event != NO_EVENT && !lend(s, &shape->events[hole->event], &o, &escaped))
+		at += n;
+		if (hole->event == NO_EVENT)
+			continue;
+		struct json_event *ev = &shape->events[hole->event];
+		if (!escaped)
+			lend_plain(ev, span_of(rest.at, n));
+		else if (!lend_escaped(s, ev, span_of(rest.at, n), &lent))
 			return 0;
 	}
-	size_t n = (size_t)(own_end - own);
-	if (n > rest.len || !equal_bytes(own, rest.at, n, rest.len))
-		return 0;
-	return in.len - rest.len + n;
 }
 
 static void used(struct json_shapes *s, uint32_t n)
@@ -479,27 +499,30 @@ static bool take_bytes(const struct json_shapes *s, struct draft *d, struct span
 static void put_holes(struct shape *shape)
 {
 	uint16_t from = 0;
+	struct hole *hole = shape->holes;
 	for (uint16_t i = 0; i < shape->scalar_count; i++) {
 		const struct scalar *scalar = &shape->scalars[i];
 		if (scalar->kept)
 			continue;
-		shape->holes[shape->hole_count++] = (struct hole){
+		*hole++ = (struct hole){
+			.from = from,
 			.before = (uint16_t)(scalar->start - from),
-			.own = (uint16_t)(scalar->end - scalar->start),
 			.event = scalar->event,
-			.string = scalar->string,
+			.kind = scalar->string ? HOLE_STRING : HOLE_NUMBER,
 		};
 		from = scalar->end;
 		if (scalar->event != NO_EVENT)
 			shape->open[shape->open_count++] = scalar->event;
 	}
+	*hole = (struct hole){
+		.from = from, .before = (uint16_t)(shape->len - from), .kind = HOLE_NONE};
 }
 
 static struct shape *shape_of(const struct draft *d, size_t note)
 {
 	size_t events = d->event_count * sizeof(d->events[0]);
 	size_t scalars = d->scalar_count * sizeof(d->scalars[0]);
-	size_t holes = d->scalar_count * sizeof(struct hole);
+	size_t holes = (d->scalar_count + 1u) * sizeof(struct hole);
 	size_t open = d->scalar_count * sizeof(uint16_t);
 	note = (note + 15) / 16 * 16;
 	struct shape *shape = calloc(1, sizeof(*shape) + note + events + scalars + holes + open +
@@ -510,7 +533,7 @@ static struct shape *shape_of(const struct draft *d, size_t note)
 	shape->events = (struct json_event *)((char *)(shape + 1) + note);
 	shape->scalars = (struct scalar *)(shape->events + d->event_count);
 	shape->holes = (struct hole *)(shape->scalars + d->scalar_count);
-	shape->open = (uint16_t *)(shape->holes + d->scalar_count);
+	shape->open = (uint16_t *)(shape->holes + d->scalar_count + 1);
 	shape->bytes = (uint8_t *)(shape->open + d->scalar_count);
 	shape->event_count = d->event_count;
 	shape->scalar_count = d->scalar_count;

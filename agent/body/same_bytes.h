@@ -33,15 +33,15 @@ static inline __m128i equal_in_16(const uint8_t *a, const uint8_t *b)
 /* Of at least 16 bytes each; the last 16 are looked at as a whole, whatever was before. */
 static inline bool equal_by_16(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	size_t at = 0;
-	for (; n - at > 32; at += 32) {
+	size_t at = 0, last = n - 16;
+	for (; at + 16 < last; at += 32) {
 		__m128i both = _mm_and_si128(equal_in_16(a + at, b + at),
 					     equal_in_16(a + at + 16, b + at + 16));
 		if (_mm_movemask_epi8(both) != 0xffff)
 			return false;
 	}
-	__m128i end = equal_in_16(a + n - 16, b + n - 16);
-	if (n - at > 16)
+	__m128i end = equal_in_16(a + last, b + last);
+	if (at < last)
 		end = _mm_and_si128(end, equal_in_16(a + at, b + at));
 	return _mm_movemask_epi8(end) == 0xffff;
 }
