@@ -44,7 +44,8 @@ static inline void request_line(struct chance *c, struct text *t)
 		"http://host:80/v1/x?y", "/%20%zz", "host:443",		  "/a:b@c;d,e"};
 	static const char *const odd_targets[] = {
 		"",	   "/a b",	 "/\xc3\xa9",	 "/\x01", "/\t", "x", "//",
-		"http://", "h://a@b@c/", "/\"<>\\^`{|}", "/a\rb", "?",	 "#"};
+		"http://", "h://a@b@c/", "/\"<>\\^`{|}", "/a\rb", "?",	 "#", "/ HTTP/1.1",
+		"/\xff",   "/a?b\tc",	 "/\x7f",	 "host",  "*x"};
 	say(t, odd(c) ? PICK(c, odd_methods) : PICK(c, methods));
 	say(t, odd(c) ? (one_in(c, 2) ? "  " : "\t") : " ");
 	say(t, odd(c) ? PICK(c, odd_targets) : PICK(c, targets));
@@ -123,6 +124,18 @@ static inline void field(struct chance *c, struct text *t)
 	line_end(c, t);
 }
 
+/* A name as one sender writes it, or as another: in any case (RFC 9110 5.1). */
+static inline void any_case(struct chance *c, struct text *t, const char *name)
+{
+	unsigned how = one_in(c, 4) ? 1 + below(c, 3) : 0;
+	for (; *name; name++) {
+		bool letter = (*name | 32) >= 'a' && (*name | 32) <= 'z';
+		bool flip =
+			letter && (how == 3 ? one_in(c, 2) : how && (*name >= 'a') == (how == 1));
+		put_byte(t, (uint8_t)(flip ? *name ^ 32 : *name));
+	}
+}
+
 /* How long the body says to be: by a number, in chunks, both, neither. */
 static inline void length_field(struct chance *c, struct text *t, unsigned long n)
 {
@@ -156,12 +169,26 @@ static inline void length_field(struct chance *c, struct text *t, unsigned long 
 		snprintf(value, sizeof(value), f, n, n + one_in(c, 3));
 #pragma GCC diagnostic pop
 	}
-	say(t,
-	    odd(c) ? (one_in(c, 2) ? "content-length :" : "Content-Length:") : "Content-Length: ");
+	any_case(c, t, "Content-Length");
+	say(t, odd(c) ? (one_in(c, 2) ? " :" : ":") : ": ");
 	say(t, value);
 	line_end(c, t);
 	if (odd(c))
 		length_field(c, t, n + one_in(c, 2));
+}
+
+static inline void list_of_codings(struct chance *c, struct text *t)
+{
+	static const char *const codings[] = {"chunked",  "chunked",	"gzip",	   "deflate",
+					      "identity", "Chunked",	"x-chunk", "",
+					      "br",	  "chunked;a=b"};
+	static const char *const between[] = {",",   ", ",     " ,",	  "\t,\t", ",,",
+					      ", ,", "\r\n ,", ",\r\n\t", " ",	   ";"};
+	for (unsigned n = 1 + below(c, 4); n; n--) {
+		say(t, PICK(c, codings));
+		if (n > 1 || one_in(c, 6))
+			say(t, PICK(c, between));
+	}
 }
 
 static inline void coding_field(struct chance *c, struct text *t)
@@ -189,10 +216,39 @@ static inline void coding_field(struct chance *c, struct text *t)
 					    "gzip,\r\n chunked",
 					    "\vchunked",
 					    "chunked\x01",
-					    "identity, chunked"};
-	say(t, "Transfer-Encoding:");
+					    "identity, chunked",
+					    "gzip;q=1,chunked",
+					    "chunked , gzip",
+					    "gzip\t,\tchunked",
+					    "deflate,gzip,chunked",
+					    "chunked;",
+					    "chunked ;a",
+					    "gzip,",
+					    "gzip x, chunked",
+					    "trailers, chunked",
+					    "\"a,chunked\"",
+					    "chun\r\n ked",
+					    "chunked\r\n ",
+					    "\r\n chunked",
+					    "\r\n\tchunked\r\n\t",
+					    ",",
+					    "chunked,,",
+					    ",,chunked",
+					    "xchunked, chunked",
+					    "chunked-gzip",
+					    "gzip-chunked",
+					    "gzip\rchunked",
+					    "chunked\\",
+					    "chunked=1",
+					    "CHUNKED",
+					    "chunKed"};
+	any_case(c, t, "Transfer-Encoding");
+	say(t, ":");
 	say(t, odd(c) ? "" : " ");
-	say(t, odd(c) ? PICK(c, wrong) : "chunked");
+	if (odd(c) && one_in(c, 3))
+		list_of_codings(c, t);
+	else
+		say(t, odd(c) ? PICK(c, wrong) : one_in(c, 16) ? "Chunked" : "chunked");
 	line_end(c, t);
 	if (odd(c))
 		coding_field(c, t);
@@ -205,6 +261,17 @@ static inline void body_text(struct chance *c, struct text *t, unsigned n)
 	unsigned from = one_in(c, 2) ? 0 : below(c, sizeof(lure) - 1);
 	for (unsigned i = 0; i < n; i++)
 		put_byte(t, (uint8_t)lure[(from + i) % (sizeof(lure) - 1)]);
+}
+
+/* An extension put together of what means something in one. */
+static inline void make_extension(struct chance *c, struct text *t)
+{
+	static const char *const parts[] = {"a", "b=",	 "\"", "\"x\"", "\\\"",	    "\\",
+					    ";", ";",	 "=",  " ",	"\t",	    "0",
+					    "5", "\xe9", "\r", "\n",	"q=\"a;b\""};
+	say(t, ";");
+	for (unsigned n = 1 + below(c, one_in(c, 10) ? 200 : 6); n; n--)
+		say(t, PICK(c, parts));
 }
 
 static inline void chunk_line(struct chance *c, struct text *t, unsigned long n)
@@ -228,9 +295,20 @@ static inline void chunk_line(struct chance *c, struct text *t, unsigned long n)
 	say(t, digits);
 	if (one_in(c, 8))
 		say(t, PICK(c, extensions));
-	if (odd(c))
+	if (odd(c) && one_in(c, 3))
+		make_extension(c, t);
+	else if (odd(c))
 		say(t, PICK(c, wrong));
 	line_end(c, t);
+}
+
+/* One that nears a bound of what is kept or skipped. */
+static inline void huge_field(struct text *t, unsigned n)
+{
+	say(t, "X-Huge: ");
+	for (; n; n--)
+		put_byte(t, 'h');
+	say(t, "\r\n");
 }
 
 static inline void chunks(struct chance *c, struct text *t)
@@ -243,8 +321,10 @@ static inline void chunks(struct chance *c, struct text *t)
 	}
 	if (!odd(c))
 		chunk_line(c, t, 0);
-	for (unsigned left = one_in(c, 5) ? 1 + below(c, 2) : 0; left; left--) {
-		if (odd(c))
+	for (unsigned left = one_in(c, 5) ? 1 + below(c, one_in(c, 6) ? 9 : 2) : 0; left; left--) {
+		if (one_in(c, 2000))
+			huge_field(t, 16000 + below(c, 800));
+		else if (odd(c))
 			length_field(c, t, 3);
 		else if (odd(c))
 			coding_field(c, t);
@@ -252,15 +332,6 @@ static inline void chunks(struct chance *c, struct text *t)
 			field(c, t);
 	}
 	line_end(c, t);
-}
-
-/* A head that nears the bound of what is kept of one. */
-static inline void huge_field(struct chance *c, struct text *t)
-{
-	say(t, "X-Huge: ");
-	for (unsigned n = 65100 + below(c, 600); n; n--)
-		put_byte(t, 'h');
-	say(t, "\r\n");
 }
 
 static inline void make_message(struct chance *c, struct text *t, bool request)
@@ -275,7 +346,7 @@ static inline void make_message(struct chance *c, struct text *t, bool request)
 	if (one_in(c, 20))
 		say(t, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
 	if (one_in(c, 5000))
-		huge_field(c, t);
+		huge_field(t, 65100 + below(c, 600));
 	unsigned kind = below(c, 10), n = one_in(c, 4) ? 0 : 1 + below(c, 60);
 	for (unsigned left = below(c, 4); left; left--)
 		field(c, t);
@@ -295,11 +366,32 @@ static inline void make_message(struct chance *c, struct text *t, bool request)
 		body_text(c, t, n);
 }
 
+/* What may come before an answer, any number of times (RFC 9110 15.2). */
+static inline void interim_answers(struct chance *c, struct text *t)
+{
+	static const char *const some[] = {
+		"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n",
+		"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n",
+		"HTTP/1.1 100\r\n\r\n", "HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n"};
+	static const char *const wrong[] = {
+		"HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n",
+		"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n",
+		"HTTP/1.1 104 X\r\n\r\n",
+		"HTTP/1.1 199 X\r\nContent-Length: 5\r\n\r\n",
+		"HTTP/1.1 100 Continue\n\n"};
+	for (unsigned left = 1 + below(c, 3); left; left--)
+		say(t, odd(c) ? PICK(c, wrong) : PICK(c, some));
+}
+
 static inline void make_direction(struct chance *c, struct text *t, bool requests)
 {
 	static const char telling[] = "\r\n\r\n :,;\t0159aAfFx\"/.HTP\0\x80";
-	for (unsigned left = 1 + below(c, 4); left; left--)
+	for (unsigned left = 1 + below(c, one_in(c, 12) ? 12 : 4); left; left--) {
+		if (!requests && one_in(c, 8))
+			interim_answers(c, t);
 		make_message(c, t, requests);
+	}
 	if (c->odd && one_in(c, 3))
 		mutate(c, t, telling, sizeof(telling) - 1);
 }

