@@ -17,13 +17,6 @@ from players import wait_until_idle
 from test_clients import url
 
 
-@pytest.fixture
-def engine(watch, receiver: OtlpReceiver) -> harness.Server:
-    server = harness.llama_cpp()
-    watch(server).start(harness.not_at_all, receiver.endpoint)
-    return server
-
-
 def no_such_model(fields: dict[str, Any], path: str) -> None:
     fields["model"] = "nothing"
 

@@ -18,13 +18,6 @@ from test_clients import url
 MODEL = "near/tiny.gguf"
 
 
-@pytest.fixture
-def engine(watch, receiver: OtlpReceiver) -> harness.Server:
-    server = harness.llama_cpp()
-    watch(server).start(harness.not_at_all, receiver.endpoint)
-    return server
-
-
 def no_prompt(fields: dict[str, Any], path: str) -> None:
     fields["messages" if path == CHAT else "prompt"] = 5
 
