@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import harness
@@ -38,7 +39,8 @@ def serve_and_judge(run: harness.Run, receiver: OtlpReceiver, n: int = 200, seed
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
 
 
-def compiled(home: Path, source: Path, *flags: str) -> str:
+def compiled(home: Path, source: Path, *flags: str, compiler: Sequence[str] = ("cc",)) -> str:
     program = home / source.stem
-    subprocess.run(["cc", "-O2", "-o", str(program), str(source), *flags], check=True)
+    command = [*compiler, "-O2", f"-I{harness.ROOT}", "-o", str(program), str(source), *flags]
+    subprocess.run(command, check=True)
     return str(program)

@@ -15,6 +15,7 @@ import client
 import harness
 import pytest
 from otlp_receiver import OtlpReceiver
+from processes import compiled
 
 Kinds = dict[tuple[str, str | None], int]
 
@@ -66,15 +67,9 @@ def held():
         connection.close()
 
 
-def compiled(name: str, folder: Path, *libraries: str) -> str:
-    command = ["cc", "-O1", "-Wall", "-pthread", "-o", str(folder / name)]
-    subprocess.run([*command, str(harness.SERVERS / f"{name}.c"), *libraries], check=True)
-    return str(folder / name)
-
-
 @pytest.fixture(scope="session")
 def raw_accept(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compiled("raw_accept", tmp_path_factory.mktemp("raw"))
+    return compiled(tmp_path_factory.mktemp("raw"), harness.SERVERS / "raw_accept.c", "-pthread")
 
 
 def tls_server(name: str, command: list[str], folder: Path) -> harness.Server:
@@ -84,7 +79,8 @@ def tls_server(name: str, command: list[str], folder: Path) -> harness.Server:
 
 
 def static_openssl(folder: Path) -> harness.Server:
-    return tls_server("static", [compiled("static_tls", folder, "-l:libssl.a", "-l:libcrypto.a", "-ldl")], folder)
+    libraries = ["-pthread", "-l:libssl.a", "-l:libcrypto.a", "-ldl"]
+    return tls_server("static", [compiled(folder, harness.SERVERS / "static_tls.c", *libraries)], folder)
 
 
 def node(folder: Path) -> harness.Server:
@@ -218,7 +214,7 @@ def test_an_agent_that_takes_over_calls_nothing_unseen(watch, held, receiver: Ot
 
 def stdio_server(folder: Path, *how: str) -> harness.Server:
     port = harness.free_port()
-    command = [compiled("stdio_server", folder), str(port), *how]
+    command = [compiled(folder, harness.SERVERS / "stdio_server.c", "-pthread"), str(port), *how]
     return harness.Server("stdio", command, port, "unknown", is_scripted=False)
 
 

@@ -17,6 +17,7 @@ import client
 import harness
 import pytest
 from otlp_receiver import OtlpReceiver
+from processes import compiled
 
 # Everything that is hooked, in a program of which every call can be told: a listener, a conversation
 # in both directions, duplicates, a child.
@@ -136,10 +137,7 @@ def privileged() -> Iterator[Path]:
         pytest.skip("every place is mounted nosuid")
     with tempfile.TemporaryDirectory(dir=place) as folder:
         os.chmod(folder, 0o755)
-        program = Path(folder) / "server"
-        source = harness.SERVERS / "forgetful_server.c"
-        subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
-        yield program
+        yield Path(compiled(Path(folder), harness.SERVERS / "forgetful_server.c"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a program rights")

@@ -16,6 +16,7 @@ import pytest
 import runtimes
 import twins
 from otlp_receiver import OtlpReceiver
+from processes import compiled
 
 
 def uvicorn() -> harness.Server:
@@ -53,9 +54,8 @@ SANITIZED = {
 def test_a_program_with_a_sanitizer(watch, tmp_path: Path, name: str, receiver: OtlpReceiver) -> None:
     """gcc's for addresses is to be preloaded before the shim: by itself, it ends under any preloaded library."""
     command, first = SANITIZED[name]
-    program, port = str(tmp_path / "server"), harness.free_port()
-    source = str(harness.SERVERS / "forgetful_server.c")
-    subprocess.run([*command, "-O1", "-g", "-o", program, source], check=True)
+    source, port = harness.SERVERS / "forgetful_server.c", harness.free_port()
+    program = compiled(tmp_path, source, "-g", compiler=command)
     runtime = [subprocess.check_output([command[0], f"-print-file-name={first}"], text=True).strip()] if first else []
     variables = {"LD_PRELOAD": " ".join([*runtime, str(harness.LIBRARY)]), "INFERWIRE_ENABLED": "1"}
     run = watch(harness.Server(name, [program, str(port)], port, "unknown", is_scripted=False))

@@ -16,14 +16,16 @@ retried() { # retried COMMAND...: the registry may be out of reach for a moment
 	done
 	return 1
 }
-newer() { # newer PROGRAM SOURCE
-	[ -n "$(find "$2" -newer "$to/$1" 2>&1)" ] # also where the program is not there
+newer() { # newer PROGRAM SOURCE...
+	program=$to/$1
+	shift
+	[ -n "$(find "$@" -newer "$program" 2>&1)" ] # also where the program is not there
 }
 
-newer play-musl play.c && musl-gcc -O2 -o "$to/play-musl" play.c -lpthread
-newer play-static play.c && gcc -O2 -static -o "$to/play-static" play.c -lpthread
+newer play-musl play.c listening.h && musl-gcc -O2 -I../.. -o "$to/play-musl" play.c -lpthread
+newer play-static play.c listening.h && gcc -O2 -static -I../.. -o "$to/play-static" play.c -lpthread
 newer play-go play.go && CGO_ENABLED=0 GO111MODULE=off go build -o "$to/play-go" play.go
-if newer play-axum axum/src/main.rs || newer play-axum axum/Cargo.lock; then
+if newer play-axum axum/src/main.rs axum/Cargo.lock; then
 	export CARGO_TARGET_DIR="$to/axum"
 	retried cargo fetch --quiet --locked --manifest-path axum/Cargo.toml
 	cargo build --quiet --locked --offline --release --manifest-path axum/Cargo.toml

@@ -7,11 +7,10 @@
  * l by its length, c by the last chunk, e with the connection, b with the connection, and broken off.
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
+#include "tests/servers/listening.h"
+
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define HEAD  "HTTP/1.1 200 OK\r\n"
@@ -45,14 +44,11 @@ static void serve(int fd)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 	if (argc != 2)
 		return 2;
-	at.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	int listener = listening_on(argv[1]);
 	signal(SIGCHLD, SIG_IGN);
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 64))
+	if (listener < 0)
 		return 1;
 	for (;;) {
 		int fd = accept(listener, NULL, NULL);

@@ -3,15 +3,14 @@
  * libraries other than the one that everything else here runs on, and for none that is shared.
  *   play PORT PLAYBOOK
  */
-#include <netinet/in.h>
+#include "tests/servers/listening.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -191,12 +190,8 @@ int main(int argc, char **argv)
 		return 2;
 	playbook = argv[2];
 	signal(SIGPIPE, SIG_IGN);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10)),
-				 .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 128)) {
+	int listener = listening_on(argv[1]);
+	if (listener < 0) {
 		perror("play");
 		return 1;
 	}

@@ -6,15 +6,13 @@
  *   raw_accept io_uring PORT
  *   raw_accept LISTENER CONN      has a listening socket and a connection from whoever started it
  */
-#include <arpa/inet.h>
+#include "tests/servers/listening.h"
+
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -105,16 +103,6 @@ static void serve_apart(int fd)
 		pthread_detach(thread);
 }
 
-static int listener_on(int port)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_port = htons((uint16_t)port),
-				.sin_addr = {htonl(INADDR_LOOPBACK)}};
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? fd : -1;
-}
-
 int main(int argc, char **argv)
 {
 	int (*accept_one)(int) = accept_raw;
@@ -128,9 +116,8 @@ int main(int argc, char **argv)
 	}
 	if (argc < 2)
 		return 2;
-	int listener = argc > 2 ? (int)strtol(argv[1], NULL, 10)
-				: listener_on((int)strtol(argv[1], NULL, 10));
-	if (listen(listener, 64) != 0)
+	int listener = argc > 2 ? (int)strtol(argv[1], NULL, 10) : listening_on(argv[1]);
+	if (argc > 2 ? listen(listener, 128) != 0 : listener < 0)
 		return 1;
 	if (argc > 2)
 		serve_apart((int)strtol(argv[2], NULL, 10));

@@ -12,16 +12,15 @@
  * Every answer is one and the same chat completion.
  */
 #define _GNU_SOURCE
+#include "tests/servers/listening.h"
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,12 +113,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10)),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1, status = 0;
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 64))
+	int listener = listening_on(argv[1]), status = 0;
+	if (listener < 0)
 		return 1;
 	if (strcmp(argv[2], "strict") == 0)
 		serve_strictly(listener);

@@ -2,14 +2,12 @@
  * An HTTPS server with an OpenSSL inside of its executable: link it with libssl.a and libcrypto.a.
  * usage: static_tls PORT KEY CERT
  */
-#include <arpa/inet.h>
+#include "tests/servers/listening.h"
+
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static SSL_CTX *context;
@@ -32,16 +30,6 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-static int listen_on(int port)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_port = htons((uint16_t)port),
-				.sin_addr = {htonl(INADDR_LOOPBACK)}};
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 64) == 0 ? fd : -1;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 4)
@@ -51,7 +39,7 @@ int main(int argc, char **argv)
 	if (SSL_CTX_use_PrivateKey_file(context, argv[2], SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_use_certificate_file(context, argv[3], SSL_FILETYPE_PEM) != 1)
 		return 1;
-	int listener = listen_on((int)strtol(argv[1], NULL, 10));
+	int listener = listening_on(argv[1]);
 	for (int fd; (fd = accept(listener, NULL, NULL)) >= 0;) {
 		pthread_t thread;
 		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) == 0)

@@ -4,13 +4,11 @@
  * usage: stdio_server PORT [print]
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "tests/servers/listening.h"
+
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define ANSWER "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -43,11 +41,8 @@ static void *by_printing(void *arg)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	at.sin_port = htons((unsigned short)strtoul(argv[1], NULL, 10));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0 || listen(fd, 64) != 0)
+	int fd = argc > 1 ? listening_on(argv[1]) : -1;
+	if (fd < 0)
 		return 1;
 	for (;;) {
 		pthread_t thread;

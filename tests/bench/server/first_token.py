@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from bars import Bars  # noqa: E402
 import watched  # noqa: E402
 
+ROOT = os.path.join(os.path.dirname(__file__), "../../..")
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 CALLS = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
 BODY = b'{"model":"m","stream":true,"prompt":"x"}'
@@ -23,7 +24,7 @@ REQUEST = b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r
 def stamped_and_told(folder: str) -> tuple[list[list[int]], list[dict[str, int]]]:
     program = f"{folder}/stamping_server"
     source = os.path.join(os.path.dirname(__file__), "stamping_server.c")
-    subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+    subprocess.run(["cc", "-O2", f"-I{ROOT}", "-o", program, source], check=True)
     port, log = watched.free_port(), f"{folder}/calls.jsonl"
     with watched.temporary_rings() as rings, watched.sink() as receiver:
         env = watched.shim_env(BUILD, rings, receiver) | {"INFERWIRE_CALL_LOG": log}

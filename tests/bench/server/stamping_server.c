@@ -3,15 +3,12 @@
  * first token: a line "received_ns first_token_ns" (CLOCK_MONOTONIC) for each, at its end.
  * usage: stamping_server PORT CALLS
  */
-#include <arpa/inet.h>
+#include "tests/servers/listening.h"
+
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,14 +48,10 @@ static void serve(int fd, uint64_t *received_ns, uint64_t *first_ns)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	size_t calls = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	uint64_t *stamps = calloc(calls, 2 * sizeof(*stamps));
-	int listening = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	at.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
-	setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (!stamps || bind(listening, (struct sockaddr *)&at, sizeof(at)) != 0 ||
-	    listen(listening, 8) != 0)
+	int listening = argc > 1 ? listening_on(argv[1]) : -1, one = 1;
+	if (!stamps || listening < 0)
 		return 1;
 	/* The first connection only asks whether it listens. */
 	close(accept(listening, NULL, NULL));
