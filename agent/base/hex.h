@@ -4,17 +4,19 @@
 #ifndef BASE_HEX_H
 #define BASE_HEX_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* 0 to 15, of either case; -1 if it is no digit. Whether it is a letter no branch depends on: that would be
  * guessed wrong every third time. */
 static inline int hex_digit(uint8_t c)
 {
-	/* 0..9 | A..F | a..f, a bit each */
-	static const uint32_t set[8] = {0, 0x03ff0000, 0x0000007e, 0x0000007e};
-	bool digit = set[c / 32] >> (c % 32) & 1;
-	return digit ? (c & 15) + 9 * (c >> 6) : -1;
+	static const uint8_t one_more[256] = {
+		['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
+		['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+		['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+		['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+	};
+	return one_more[c] - 1;
 }
 
 #endif

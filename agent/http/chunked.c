@@ -191,13 +191,9 @@ static void take_plain(struct chunked *c, struct span *in)
 	if (c->state != CHUNKED_SIZE || c->has_digits)
 		return;
 	uint64_t size = 0;
-	size_t n = 0;
-	for (int digit; n < in->len && n < CHUNKED_SIZE_BITS / 4; n++) {
-		digit = hex_digit(in->at[n]);
-		if (digit < 0)
-			break;
+	size_t n = 0, most = in->len < CHUNKED_SIZE_BITS / 4 ? in->len : CHUNKED_SIZE_BITS / 4;
+	for (int digit; n < most && (digit = hex_digit(in->at[n])) >= 0; n++)
 		size = size << 4 | (unsigned)digit;
-	}
 	if (!n || !span_starts(span_of(in->at + n, in->len - n), "\r\n"))
 		return;
 	span_skip(in, n + 2);
