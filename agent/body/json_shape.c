@@ -380,14 +380,22 @@ static bool find_like(struct json_shapes *s, uint32_t n, struct span in, struct 
 	return true;
 }
 
+/* The brackets that documents begin with tell some apart, and [DONE] from all that end with it. */
+static inline bool begins_alike(const struct shape *shape, struct span in)
+{
+	return shape->bytes[0] == in.at[0];
+}
+
 bool json_shapes_find(struct json_shapes *s, struct span in, struct json_known *k)
 {
-	for (uint32_t n = 0; in.len && n < s->count; n++) {
-		if (find_filled(s, n, in, k))
+	if (!in.len)
+		return false;
+	for (uint32_t n = 0; n < s->count; n++) {
+		if (begins_alike(s->at[n], in) && find_filled(s, n, in, k))
 			return true;
 	}
 	for (uint32_t n = 0; n < s->count; n++) {
-		if (find_like(s, n, in, k))
+		if (begins_alike(s->at[n], in) && find_like(s, n, in, k))
 			return true;
 	}
 	return false;
