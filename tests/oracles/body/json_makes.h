@@ -18,8 +18,11 @@ struct maker {
 static inline void white(struct maker *m)
 {
 	static const char *const some[] = {" ", "\n", "\t", "\r\n", "   "};
+	static const char *const wrong[] = {"\f",   "\v", "\xc2\xa0", "\xef\xbb\xbf",
+					    "\x1e", "\b", "/**/"};
 	if (one_in(&m->build, 8))
-		say(m->to, PICK(&m->build, some));
+		say(m->to, odd(&m->build) && one_in(&m->build, 3) ? PICK(&m->build, wrong)
+								  : PICK(&m->build, some));
 }
 
 static inline void make_escape(struct maker *m, unsigned code)
@@ -68,10 +71,39 @@ static inline void make_string(struct maker *m, struct chance *c)
 					    "{\\\"a\\\":1}",
 					    "0123456789abcdef",
 					    "data: "};
-	static const char *const wrong[] = {"\n",      "\x1f",		 "\\x",	    "\\u12g4",
-					    "\\",      "\xff",		 "\xc3",    "\\ud800",
-					    "\\udc00", "\\ud800\\u0041", "\\u0000", "\\ud83d\\n",
-					    "\"",      "\xed\xa0\x80",	 "\\U0041"};
+	static const char *const wrong[] = {"\n",
+					    "\x1f",
+					    "\\x",
+					    "\\u12g4",
+					    "\\",
+					    "\xff",
+					    "\xc3",
+					    "\\ud800",
+					    "\\udc00",
+					    "\\ud800\\u0041",
+					    "\\u0000",
+					    "\\ud83d\\n",
+					    "\"",
+					    "\xed\xa0\x80",
+					    "\\U0041",
+					    "\xc0\x80",
+					    "\xe2\x82",
+					    "\xf0\x9f\x98",
+					    "\xf4\x90\x80\x80",
+					    "\x80",
+					    "\xed\xa0\xbd\xed\xb8\x80",
+					    "\\ud83d\\ud83d\\ude00",
+					    "\\ude00\\ud83d",
+					    "\\ud83d\\",
+					    "\\ud83d\\u",
+					    "\\u 041",
+					    "\\u004",
+					    "\\ud83d\xf0\x9f\x98\x80",
+					    "\\a",
+					    "\\'",
+					    "\r",
+					    "\t",
+					    "\\\n"};
 	unsigned n = one_in(c, 40) ? 20 + below(c, 300) : below(c, 6);
 	say(m->to, "\"");
 	for (; n; n--) {
@@ -81,6 +113,35 @@ static inline void make_string(struct maker *m, struct chance *c)
 			say(m->to, odd(c) && one_in(c, 6) ? PICK(c, wrong) : PICK(c, parts));
 	}
 	say(m->to, "\"");
+}
+
+static inline void make_digits(struct maker *m, struct chance *c, unsigned n)
+{
+	for (; n; n--)
+		put_byte(m->to, '0' + below(c, 10));
+}
+
+/* Any number of digits in each part that the grammar has. */
+static inline void make_any_number(struct maker *m, struct chance *c)
+{
+	static const char *const signs[] = {"e", "E", "e+", "E+", "e-", "E-"};
+	unsigned most = one_in(c, 4) ? 25 : 6;
+	if (one_in(c, 4))
+		say(m->to, "-");
+	if (one_in(c, 4)) {
+		say(m->to, "0");
+	} else {
+		put_byte(m->to, '1' + below(c, 9));
+		make_digits(m, c, below(c, most));
+	}
+	if (one_in(c, 2)) {
+		say(m->to, ".");
+		make_digits(m, c, 1 + below(c, most));
+	}
+	if (one_in(c, 3)) {
+		say(m->to, PICK(c, signs));
+		make_digits(m, c, 1 + below(c, one_in(c, 8) ? 4 : 2));
+	}
 }
 
 static inline void make_number(struct maker *m, struct chance *c)
@@ -127,13 +188,18 @@ static inline void make_number(struct maker *m, struct chance *c)
 					    "1.e1",
 					    "1e1.5",
 					    "00"};
-	say(m->to, odd(c) && one_in(c, 4) ? PICK(c, wrong) : PICK(c, some));
+	if (one_in(c, 3))
+		make_any_number(m, c);
+	else
+		say(m->to, odd(c) && one_in(c, 4) ? PICK(c, wrong) : PICK(c, some));
 }
 
 static inline void make_scalar(struct maker *m)
 {
 	static const char *const words[] = {"true", "false", "null"};
-	static const char *const wrong[] = {"True", "nul", "nulll", "", "undefined", "'a'"};
+	static const char *const wrong[] = {"True",	 "nul",	     "nulll", "",     "undefined",
+					    "'a'",	 "t",	     "truE",  "fals", "NULL",
+					    "-Infinity", "nullnull", "true1", "1true"};
 	switch (below(&m->build, 5)) {
 	case 0:
 		say(m->to, odd(&m->build) ? PICK(&m->build, wrong) : PICK(&m->build, words));
@@ -236,15 +302,25 @@ static inline void make_chunk(struct maker *m)
 	say(m->to, "}}");
 }
 
-/* Past LIMIT_JSON_DEPTH ours counts brackets. */
+/* Past LIMIT_JSON_DEPTH ours counts brackets, of which those in strings are none. */
 static inline void make_deep(struct maker *m)
 {
-	unsigned n = 1000 + below(&m->build, 60);
+	static const char *const inside[] = {"",	   "1",	    "\"]}[{\"",	   "\"\\\"]\"",
+					     "{\"a\":[]}", "[],{}", "\"\\u005d\"", "1,2,\"a\"",
+					     "\"\n\"",	   "}"};
+	static const char opened[] = "[{", closed[] = "]}";
+	uint8_t kinds[1060];
+	unsigned n = 1000 + below(&m->build, 60), objects = below(&m->build, 3);
 	bool crossed = one_in(&m->build, 4);
-	for (unsigned i = 0; i < n; i++)
-		say(m->to, "[");
-	for (unsigned i = one_in(&m->build, 4); i < n; i++)
-		say(m->to, i == 1 && crossed ? "}" : "]");
+	for (unsigned i = 0; i < n; i++) {
+		kinds[i] = objects == 2 ? one_in(&m->build, 2) : (uint8_t)objects;
+		put_byte(m->to, (uint8_t)opened[kinds[i]]);
+		if (kinds[i])
+			say(m->to, "\"a\":");
+	}
+	say(m->to, PICK(&m->build, inside));
+	for (unsigned i = n; i > one_in(&m->build, 4); i--)
+		put_byte(m->to, (uint8_t)closed[kinds[i - 1] ^ (crossed && i == n)]);
 }
 
 static inline void make_document(struct maker *m)

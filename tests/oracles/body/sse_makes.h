@@ -140,6 +140,21 @@ static inline void sse_other_field(struct sse_maker *m)
 					     " ",
 					     "foo",
 					     "foo: bar",
+					     "id: 7: 8",
+					     "id:\xff",
+					     "retry: -1",
+					     "retry: 99999999999999999999",
+					     "retry",
+					     "event ",
+					     "event :a",
+					     "data :a",
+					     "data\t: a",
+					     "eve",
+					     "dat",
+					     "datadata: a",
+					     "data data: a",
+					     "event event",
+					     "\357\273\277event: a",
 					     "\357\273\277data: a"};
 	say(m->to, PICK(&m->c, fields));
 	if (one_in(&m->c, 20)) {
@@ -192,7 +207,7 @@ static inline void make_stream(struct chance *c, struct text *to)
 	struct sse_maker m = {*c, to, NULL};
 	m.line_end = PICK(&m.c, ends);
 	sse_begin(&m);
-	for (unsigned n = 1 + below(&m.c, 5); n; n--) {
+	for (unsigned n = 1 + below(&m.c, one_in(&m.c, 10) ? 30 : 5); n; n--) {
 		for (unsigned lines = one_in(&m.c, 2) ? 1 : below(&m.c, 6); lines; lines--)
 			sse_line(&m);
 		if (!odd(&m.c))

@@ -14,6 +14,7 @@
 #include "tests/oracles/replaced.h"
 
 #include "agent/body/sse.h"
+#include "agent/body/sse_scan.h"
 
 #define TAIL "\n\n"
 
@@ -89,19 +90,40 @@ static void take_event(struct reading *r, const struct sse_event *ev, struct tex
 	}
 }
 
+/* The value of a data line, taken by the caller, as far as it is there. True if the event is told with it. */
+static bool take_value(struct sse *sse, struct span *in, struct reading *r, struct text *data)
+{
+	struct sse_event whole = {.type = SSE_END, .name = span_of("", 0)};
+	if (!sse_value(sse, in))
+		return false;
+	struct span value = span_take(in, sse_line_bytes(*in));
+	put(data, value.at, value.len);
+	if (!sse_ends(sse, in))
+		return false;
+	take_event(r, &whole, data);
+	return true;
+}
+
 /* Each piece is in memory of its own size while it is read, and no longer. */
-static void read_piece(struct sse *sse, struct span piece, struct reading *r, struct text *data)
+static void read_piece(struct sse *sse, struct span piece, struct reading *r, struct text *data,
+		       bool by_value)
 {
 	uint8_t *copy = malloc(piece.len);
 	struct span in = span_of(memcpy(copy, piece.at, piece.len), piece.len);
 	struct sse_event ev;
-	while (sse_next(sse, &in, &ev) == STEP_EVENT)
+	while (in.len) {
+		if (by_value && take_value(sse, &in, r, data))
+			continue;
+		if (sse_next(sse, &in, &ev) != STEP_EVENT)
+			break;
 		take_event(r, &ev, data);
+	}
 	free(copy);
 }
 
-/* Events that the tail completed: none or one. */
-static size_t read_ours(struct span pieces, struct reading *r, bool *eof)
+/* Returns the events that the tail completed: none or one. `by_value`: values are taken by the caller where
+ * he may. */
+static size_t read_ours(struct span pieces, struct reading *r, bool by_value, bool *eof)
 {
 	static struct text data;
 	struct sse sse;
@@ -114,7 +136,7 @@ static size_t read_ours(struct span pieces, struct reading *r, bool *eof)
 			before = r->count;
 			*eof = sse_eof(&sse);
 		}
-		read_piece(&sse, piece, r, &data);
+		read_piece(&sse, piece, r, &data, by_value);
 	}
 	for (size_t i = before; i < r->count; i++)
 		events += !r->records[i].comment;
@@ -316,7 +338,7 @@ static int one(uint64_t seed, bool show)
 	framed.len = 0;
 	put_input(seed, &framed);
 	struct span pieces = span_of(framed.at, framed.len), stream = whole_stream(pieces);
-	size_t events = read_ours(pieces, &ours, &eof);
+	size_t events = read_ours(pieces, &ours, seed / 2 % 2, &eof);
 	read_theirs(take_measured(&said), &by_eventsource_parser);
 	read_theirs(take_measured(&said), &by_undici);
 	if (show)
