@@ -220,10 +220,14 @@ static bool follows_unread_length(size_t nth)
 	return false;
 }
 
-static int they_gave_up(bool in_our_head)
+/* `ours_says` is what ours has where they gave up. */
+static int they_gave_up(bool in_our_head, enum unit_type ours_says)
 {
 	if (in_our_head)
 		return ROW_CUT_HEAD;
+	/* Of a head ours refuses that, too. */
+	if (ours_says == UNIT_HEAD && strstr(theirs.reason, "can't be present with"))
+		return ORACLE_WRONG;
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		if (!strcmp(reasons[i].reason, theirs.reason))
 			return (int)reasons[i].row;
@@ -328,7 +332,7 @@ static int explain(struct text *in, size_t nth)
 	    !strcmp(theirs.reason, "Content-Length overflow"))
 		return ROW_STALE_LENGTH;
 	if (b->type == UNIT_BAD)
-		return they_gave_up(in_our_head);
+		return they_gave_up(in_our_head, a->type);
 	if (a->type != UNIT_BAD && b->type != UNIT_HEAD && !theirs.plan->requests &&
 	    follows_unread_length(nth))
 		return ROW_STALE_LENGTH;
