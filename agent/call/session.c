@@ -78,16 +78,33 @@ static void follow_by_stream(struct session *s, struct inference *upgraded)
 		give_up(s);
 }
 
+static void give_by_stream(struct session *s, enum session_direction d, struct span bytes,
+			   uint64_t time_ns)
+{
+	by_stream_bytes(s->by_stream, d, bytes, time_ns);
+	if (by_stream_is_over(s->by_stream))
+		give_up(s);
+}
+
+static void give_in_order(struct session *s, enum session_direction d, struct span bytes,
+			  uint64_t time_ns)
+{
+	if (in_order_bytes(s->in_order, d, &bytes, time_ns)) {
+		follow_by_stream(s, in_order_take_upgraded(s->in_order));
+		if (s->by_stream)
+			give_by_stream(s, d, bytes, time_ns);
+	} else if (in_order_is_over(s->in_order)) {
+		give_up(s);
+	}
+}
+
 static void give_bytes(struct session *s, enum session_direction d, struct span bytes,
 		       uint64_t time_ns)
 {
-	if (s->in_order && in_order_bytes(s->in_order, d, &bytes, time_ns))
-		follow_by_stream(s, in_order_take_upgraded(s->in_order));
-	if (s->by_stream)
-		by_stream_bytes(s->by_stream, d, bytes, time_ns);
-	if ((s->in_order && in_order_is_over(s->in_order)) ||
-	    (s->by_stream && by_stream_is_over(s->by_stream)))
-		give_up(s);
+	if (s->in_order)
+		give_in_order(s, d, bytes, time_ns);
+	else if (s->by_stream)
+		give_by_stream(s, d, bytes, time_ns);
 }
 
 /* What was held back while it could have been the preface. */
@@ -131,6 +148,16 @@ static void sort_out_response(struct session *s, struct span bytes)
 	give_held(s);
 }
 
+static void sort_out(struct session *s, enum session_direction d, struct span bytes,
+		     uint64_t time_ns)
+{
+	if (d == SESSION_IN && !sort_out_request(s, &bytes, time_ns))
+		return;
+	if (!is_sorted(s))
+		sort_out_response(s, bytes);
+	give_bytes(s, d, bytes, time_ns);
+}
+
 /* ---- what the connection tells ------------------------------------------------------------------ */
 
 void session_bytes(struct session *s, enum session_direction d, struct span bytes, uint64_t time_ns)
@@ -139,11 +166,10 @@ void session_bytes(struct session *s, enum session_direction d, struct span byte
 		s->shut_ns = 0; /* of another thread, and it came late */
 	if (s->over || !bytes.len)
 		return;
-	if (!is_sorted(s) && d == SESSION_IN && !sort_out_request(s, &bytes, time_ns))
-		return;
-	if (!is_sorted(s))
-		sort_out_response(s, bytes);
-	give_bytes(s, d, bytes, time_ns);
+	if (is_sorted(s))
+		give_bytes(s, d, bytes, time_ns);
+	else
+		sort_out(s, d, bytes, time_ns);
 }
 
 void session_gap(struct session *s, enum session_direction d, uint64_t bytes, uint64_t time_ns)
