@@ -201,29 +201,36 @@ static bool is_not_finished(struct span stop)
 	return span_is(stop, "none") || span_is_nocase(stop, "not_finished");
 }
 
+/* Strings that are generated, or may be: of ids before WANT_FIRST_NAME. */
+static inline void take_generated(struct found *f, const struct json_event *ev)
+{
+	switch (ev->id) {
+	case WANT_PARTS:
+		f->content |= !ev->empty;
+		break;
+	case WANT_WHOLE:
+		f->whole |= !ev->empty;
+		break;
+	case WANT_TEXT:
+		f->says = true;
+		f->content |= !ev->empty;
+		break;
+	case WANT_LOOSE:
+		f->loose |= !ev->empty;
+		break;
+	case WANT_DELTA:
+		f->delta |= !ev->empty;
+		break;
+	case WANT_BLOCK:
+		f->block |= !ev->empty;
+		break;
+	}
+}
+
 static void take_text(struct reply *r, const struct json_event *ev)
 {
 	struct reply_document *d = r->now;
 	switch (ev->id) {
-	case WANT_PARTS:
-		d->found.content |= !ev->empty;
-		break;
-	case WANT_WHOLE:
-		d->found.whole |= !ev->empty;
-		break;
-	case WANT_TEXT:
-		d->found.says = true;
-		d->found.content |= !ev->empty;
-		break;
-	case WANT_LOOSE:
-		d->found.loose |= !ev->empty;
-		break;
-	case WANT_DELTA:
-		d->found.delta |= !ev->empty;
-		break;
-	case WANT_BLOCK:
-		d->found.block |= !ev->empty;
-		break;
 	case WANT_BLOCK_TYPE: /* the tool's name is generated: mcp_tool_use, function_call, .. */
 		d->found.block |= span_ends(ev->text, "tool_use") || span_ends(ev->text, "_call");
 		break;
@@ -254,6 +261,9 @@ static void take_text(struct reply *r, const struct json_event *ev)
 		break;
 	case WANT_OBJECT:
 		d->found.failed |= span_is(ev->text, "error");
+		break;
+	default:
+		take_generated(&d->found, ev);
 		break;
 	}
 }
@@ -379,10 +389,14 @@ static bool is_fit(const struct json_known *k)
 	return true;
 }
 
+/* Numbers among them say nothing. */
 static void take_open(struct reply *r, const struct json_known *k)
 {
-	for (size_t n = 0; n < k->open_count; n++)
-		take(r, &k->events[k->open[n]]);
+	for (size_t n = 0; n < k->open_count; n++) {
+		const struct json_event *ev = &k->events[k->open[n]];
+		if (ev->type == JSON_STRING)
+			take_generated(&r->now->found, ev);
+	}
 }
 
 /* Takes all but the open ones, and notes what they came to. */
