@@ -146,7 +146,7 @@ static bool in_skipped(struct sse *p, struct span *in, struct sse_event *ev)
 }
 
 /* At the start of a line: what nearly all begin with. */
-static bool take_data_name(struct sse *p, struct span *in)
+static inline bool take_data_name(struct sse *p, struct span *in)
 {
 	if (p->field_len || in->len <= 5 || memcmp(in->at, "data:", 5) != 0)
 		return false;
