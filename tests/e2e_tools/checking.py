@@ -1,4 +1,4 @@
-"""What `inferwire check` says, as JSON and as people read it; and programs to ask it about."""
+"""What `inferwire check` says, as JSON and as people read it; and programs to ask it about, or to run."""
 import json
 import os
 import pathlib
