@@ -19,14 +19,18 @@ static inline bool field_is_space(uint8_t c)
 	return c == ' ' || c == '\t';
 }
 
+static inline bool field_is_line_end(uint8_t c)
+{
+	return c == '\r' || c == '\n';
+}
+
 /* Without the white space around it; line ends are that too where a value is folded, elsewhere there are
  * none. */
 static inline struct span field_trimmed(struct span s)
 {
-	const char *space = " \t\r\n";
-	while (s.len && memchr(space, s.at[0], 4))
+	while (s.len && (field_is_space(s.at[0]) || field_is_line_end(s.at[0])))
 		span_skip(&s, 1);
-	while (s.len && memchr(space, s.at[s.len - 1], 4))
+	while (s.len && (field_is_space(s.at[s.len - 1]) || field_is_line_end(s.at[s.len - 1])))
 		s.len--;
 	return s;
 }
