@@ -122,7 +122,7 @@ static void forget(struct reply_document *d)
 	d->counts.has = 0;
 }
 
-static void close_document(struct reply *r)
+static inline void close_document(struct reply *r)
 {
 	if (!r->now)
 		return;
@@ -311,6 +311,16 @@ static void end_engine(struct reply *r)
 {
 	struct reply_document *d = r->now;
 	d->found.content |= tally_engine(&r->tally, &d->counts, d->found.index) && d->found.grows;
+}
+
+/* All counts of the document; returns the output that they tell. A call, so that a document without any
+ * needs nothing for it. */
+static __attribute__((noinline)) uint64_t end_counts(struct reply *r)
+{
+	const struct token_counts *counts = &r->now->counts;
+	end_engine(r);
+	uint64_t output = tally_usage(&r->tally, counts);
+	return output ? output : token_counts_of(counts, TOKENS_ENGINE_OUTPUT);
 }
 
 /* An element of a document that is an array: each is an answer of its own, or a part of one. */
@@ -521,14 +531,9 @@ static bool is_content(const struct found *d)
 bool reply_end_document(struct reply *r)
 {
 	const struct reply_document *d = r->now;
-	uint64_t output = 0;
 	if (!d) /* nothing is in it */
 		return false;
-	if (d->counts.has) {
-		end_engine(r);
-		output = tally_usage(&r->tally, &d->counts);
-		output = output ? output : token_counts_of(&d->counts, TOKENS_ENGINE_OUTPUT);
-	}
+	uint64_t output = d->counts.has ? end_counts(r) : 0;
 	bool content = is_content(&d->found);
 	bool token = content ||
 		     (d->found.finished && !d->found.failed && output && !r->content_documents);
