@@ -1,106 +1,11 @@
 /*
- * The counter against a clock of this file, that is steered, stopped and set back; and against this
- * machine's.
+ * The counter against a clock that is steered, stopped and set back; and against this machine's.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/intake/steered_clock.h"
 
-#include "agent/intake/counter.h"
 #include "shim/wire.h"
 
 #include <time.h>
-
-#define US     1000ull
-#define MS     1000000ull
-#define SECOND 1000000000ull
-#define HOUR   (3600 * SECOND)
-
-/* What the readings give: the counter runs evenly at 3 GHz, the clock as it is steered. */
-struct world {
-	uint64_t counter;
-	double mono_ns;
-	double steered; /* nanoseconds a nanosecond */
-	unsigned readings;
-	/* Of the next ones: what passes before the counter is read and behind it, before the clock is. */
-	uint64_t delay_before_ns, delay_behind_ns;
-	unsigned delayed; /* so many are; then they are as quick as usual */
-};
-
-static void pass(struct world *w, uint64_t ns)
-{
-	w->counter += ns * 3;
-	w->mono_ns += (double)ns * w->steered;
-}
-
-static struct counter_reading world_read(void *user)
-{
-	struct world *w = user;
-	bool slow = w->delayed > 0;
-	struct counter_reading r = {.before_ns = (uint64_t)w->mono_ns};
-	w->readings++;
-	w->delayed -= slow;
-	pass(w, slow ? w->delay_before_ns : 0);
-	r.counter = w->counter;
-	pass(w, slow ? w->delay_behind_ns : 0);
-	r.after_ns = (uint64_t)w->mono_ns;
-	return r;
-}
-
-/* As world_read, and the first two readings lie apart. */
-static struct counter_reading world_start(void *user)
-{
-	struct counter_reading r = world_read(user);
-	pass(user, 5 * MS);
-	return r;
-}
-
-static const struct counter_pair no_pair = {0, 0};
-
-struct fixture {
-	struct counter_clock clock;
-	struct world world;
-	struct counter_latest latest;
-};
-
-static uint64_t placed(struct fixture *f, uint64_t counter, const struct counter_pair *made)
-{
-	return counter_to_mono(&f->clock, counter, made, &f->latest);
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	f->world = (struct world){.counter = 900 * SECOND, .mono_ns = 77e9, .steered = 1};
-	counter_start(&f->clock, world_start, &f->world);
-	f->clock.read = world_read;
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	free(*state);
-	return 0;
-}
-
-static uint64_t distance(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
-/* Turns of the agent, a record in the middle of each; the worst that one was placed wrong. */
-static uint64_t turns(struct fixture *f, uint64_t every_ns, uint64_t for_ns)
-{
-	uint64_t worst = 0;
-	for (uint64_t t = 0; t < for_ns; t += every_ns) {
-		pass(&f->world, every_ns / 2);
-		uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
-		pass(&f->world, every_ns - every_ns / 2);
-		counter_read_again(&f->clock);
-		uint64_t off = distance(placed(f, counter, &no_pair), mono_ns);
-		worst = off > worst ? off : worst;
-	}
-	return worst;
-}
 
 static void test_hours_do_not_add_up(void **state)
 {
@@ -285,120 +190,6 @@ static void test_a_clock_that_does_not_move_divides_by_nothing(void **state)
 	assert_int_equal(placed(f, 7, &no_pair), f->clock.at[0].mono_ns);
 }
 
-/* ---- readings into which somebody came ------------------------------------------------------------ */
-
-/* Before the counter is read, behind it, or both: what a preemption at the worst places makes of it. */
-struct delay {
-	uint64_t before_ns, behind_ns;
-};
-static const struct delay delays[] = {
-	{5 * MS, 0}, {0, 5 * MS}, {3 * MS, 40 * MS}, {SECOND, 0}, {0, SECOND},
-};
-#define DELAYS (sizeof(delays) / sizeof(*delays))
-
-static void delay(struct fixture *f, unsigned readings, const struct delay *d)
-{
-	f->world.delayed = readings;
-	f->world.delay_before_ns = d->before_ns;
-	f->world.delay_behind_ns = d->behind_ns;
-}
-
-static void test_one_attempt_in_peace_is_enough(void **state)
-{
-	struct fixture *f = *state;
-	turns(f, 20 * MS, SECOND);
-	for (unsigned i = 0; i < 500; i++) {
-		f->world.steered = 1 + (i % 2 ? 500e-6 : -500e-6);
-		delay(f, i % 8, &delays[i % DELAYS]);
-		assert_true(turns(f, 20 * MS, 20 * MS) <= US);
-	}
-	assert_false(f->clock.broken);
-}
-
-/* No attempt of a turn is in peace: the rate says where between the looks at the clock. */
-static void test_the_rate_places_a_slow_reading(void **state)
-{
-	struct fixture *f = *state;
-	turns(f, 20 * MS, SECOND);
-	for (unsigned i = 0; i < 500; i++) {
-		delay(f, 1000, &delays[i % 3]);
-		assert_true(turns(f, 20 * MS, 20 * MS) <= US);
-	}
-	f->world.delayed = 0;
-	assert_true(turns(f, 20 * MS, SECOND) <= US);
-	assert_false(f->clock.broken);
-}
-
-/* And never outside of them, whatever the rate says. */
-static void test_a_slow_reading_is_off_by_its_width_at_most(void **state)
-{
-	struct fixture *f = *state;
-	for (unsigned i = 0; i < DELAYS; i++) {
-		f->world.delayed = 0;
-		turns(f, 20 * MS, SECOND);
-		f->world.steered = i % 2 ? 1.05 : 0.95;
-		delay(f, 1000, &delays[i]);
-		uint64_t width = (delays[i].before_ns + delays[i].behind_ns) * 106 / 100;
-		assert_true(turns(f, 20 * MS, 40 * SECOND) <= width);
-		f->world.steered = 1;
-	}
-}
-
-/* It starts in the middle of a storm: no rate is known, nothing is extrapolated from what is that far off,
- * and when the storm is over, nothing is left of it. */
-static void test_a_start_without_peace(void **state)
-{
-	struct fixture *f = *state;
-	for (unsigned i = 0; i < 3; i++) {
-		uint64_t width = delays[i].before_ns + delays[i].behind_ns;
-		uint64_t counter = f->world.counter, mono_ns = (uint64_t)f->world.mono_ns;
-		delay(f, 1000, &delays[i]);
-		counter_start(&f->clock, world_read, &f->world);
-		f->latest = (struct counter_latest){0};
-		uint64_t since = (uint64_t)f->world.mono_ns - mono_ns;
-		assert_true(distance(placed(f, counter, &no_pair), mono_ns) <= since);
-		assert_true(turns(f, 20 * MS, 100 * MS) <= width);
-		f->world.delayed = 0;
-		turns(f, 20 * MS, 40 * MS);
-		assert_true(turns(f, 20 * MS, SECOND) <= US);
-		assert_false(f->clock.broken);
-		/* What is older than the history is placed by a rate that is a good one. */
-		assert_true(f->clock.rate > 0.998 / 3 && f->clock.rate < 1.002 / 3);
-	}
-}
-
-/* One that has no peace is forgotten when there is a good one. */
-static void test_a_first_reading_without_peace(void **state)
-{
-	struct fixture *f = *state;
-	for (unsigned i = 0; i < DELAYS; i++) {
-		struct world *w = &f->world;
-		uint64_t counter = w->counter, mono_ns = (uint64_t)w->mono_ns;
-		delay(f, 8, &delays[i]);
-		counter_start(&f->clock, world_start, w);
-		f->clock.read = world_read;
-		f->latest = (struct counter_latest){0};
-		turns(f, 20 * MS, 100 * MS);
-		f->latest = (struct counter_latest){0};
-		for (uint64_t ns = 0; ns < 100 * MS; ns += MS)
-			assert_true(distance(placed(f, counter + ns * 3, &no_pair), mono_ns + ns) <=
-				    US);
-	}
-}
-
-/* Where no reading is ever narrow, the clock is followed all the same. */
-static void test_a_machine_without_peace(void **state)
-{
-	struct fixture *f = *state;
-	const struct delay slow = {2 * US, 2 * US};
-	delay(f, UINT32_MAX, &slow);
-	for (unsigned hour = 0; hour < 2; hour++) {
-		f->world.steered = 1 + (hour % 2 ? 100e-6 : -100e-6);
-		assert_true(turns(f, 20 * MS, HOUR) <= 10 * US);
-	}
-	assert_false(f->clock.broken);
-}
-
 /* An agent that was stopped: a quarter of the time, of what the rate changed by. */
 static void test_an_agent_that_was_stopped(void **state)
 {
@@ -488,7 +279,7 @@ static void test_this_machines_counter_is_its_clock(void **state)
 	assert_false(c->broken);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, steered_setup, steered_teardown)
 
 int main(void)
 {
@@ -506,12 +297,6 @@ int main(void)
 		TEST(test_a_counter_that_was_set_back_is_noticed),
 		TEST(test_a_counter_at_another_rate_is_noticed),
 		TEST(test_a_clock_that_does_not_move_divides_by_nothing),
-		TEST(test_one_attempt_in_peace_is_enough),
-		TEST(test_the_rate_places_a_slow_reading),
-		TEST(test_a_slow_reading_is_off_by_its_width_at_most),
-		TEST(test_a_start_without_peace),
-		TEST(test_a_first_reading_without_peace),
-		TEST(test_a_machine_without_peace),
 		TEST(test_an_agent_that_was_stopped),
 		TEST(test_each_sequence_is_in_order),
 		TEST(test_records_of_one_read_are_of_one_time),
