@@ -48,6 +48,14 @@ def compile_program(path, *flags, code="int main(void) { return 9; }", compiler=
     return path
 
 
+def static_script(folder, line):
+    """A script, and the static program that its first line names in the place of {0}."""
+    program, script = compile_program(folder / "interpreter", "-static"), folder / "script"
+    script.write_text(f"#!{line.format(program)}\n")
+    script.chmod(0o755)
+    return script, program
+
+
 def alter(source, path, **fields):
     """A copy of an ELF file with other bytes at the offsets of these fields of its header."""
     places = {"class_": (4, "B"), "machine": (18, "H"), "shoff": (40, "Q"), "phnum": (56, "H"),

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from checking import (LISTENER, NOBODY, PYTHON, SERVER, alter, check, check_pid, compile_program,
-                      needs, needs_root, preloaded, refused, run_check)
+                      needs, needs_root, preloaded, refused, run_check, static_script)
 from conftest import BUILD, HERE
 
 
@@ -173,12 +173,9 @@ def test_program_for_arm64(installed, tmp_path):
 
 @pytest.mark.parametrize("line", ["{0}", "/usr/bin/env {0}", "/usr/bin/env -S A=1 {0} -x"])
 def test_interpreter_of_a_script_decides(installed, tmp_path, line):
-    path = compile_program(tmp_path / "interpreter", "-static")
-    script = tmp_path / "script"
-    script.write_text(f"#!{line.format(path)}\n")
-    script.chmod(0o755)
+    script, program = static_script(tmp_path, line)
     facts = refused(installed, script, reason="static", word="static")
-    assert (facts["command"], facts["program"]) == (str(script), str(path))
+    assert (facts["command"], facts["program"]) == (str(script), str(program))
 
 
 @pytest.mark.parametrize("line", ["/nowhere/python", "/usr/bin/env no-such-program", "/etc/passwd"])

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from checking import compile_program, needs_root
+from checking import compile_program, needs_root, static_script
 from conftest import Installation
 
 
@@ -112,11 +112,8 @@ def test_ordinary_program_is_no_reason_for_words(installed, tmp_path):
 
 @pytest.mark.parametrize("line", ["{0}", "/usr/bin/env -S A=1 {0} -x", "/usr/bin/env {0}"])
 def test_interpreter_of_a_script_is_what_counts(installed, tmp_path, line):
-    path = compile_program(tmp_path / "interpreter", "-static")
-    script = tmp_path / "script"
-    script.write_text(f"#!{line.format(path)}\n")
-    script.chmod(0o755)
-    assert_warned(installed.run(script), path, "statically linked")
+    script, program = static_script(tmp_path, line)
+    assert_warned(installed.run(script), program, "statically linked")
 
 
 def test_env_is_seen_through_and_path_searched(installed, tmp_path):
