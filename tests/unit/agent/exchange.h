@@ -27,21 +27,4 @@ static inline void put_response(struct made_ring *m, uint32_t fd)
 	made_control(m, WIRE_CLOSE, fd, 1, sizeof(response_text) - 1);
 }
 
-/* Field 22 of /proc/PID/stat. */
-static inline uint64_t ticks_of(pid_t pid)
-{
-	char path[64], text[1024] = "";
-	unsigned long long ticks = 0;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	FILE *f = fopen(path, "r");
-	assert_non_null(f);
-	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
-	fclose(f);
-	sscanf(strrchr(text, ')') + 2,
-	       "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	       &ticks);
-	assert_true(ticks > 0);
-	return ticks;
-}
-
 #endif

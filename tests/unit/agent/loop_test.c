@@ -3,6 +3,7 @@
  * The modules are no part of a stage's archive: they are included here.
  */
 #include "tests/unit/agent/exchange.h"
+#include "tests/unit/intake/live_process.h"
 
 #include "agent/report.c"
 #include "agent/status_file.c"

@@ -3,14 +3,13 @@
  * archive: it is included here.
  */
 #include "tests/unit/agent/exchange.h"
+#include "tests/unit/intake/live_process.h"
 
 #include "agent/report.c"
 #include "agent/watch.c"
 
 #include <arpa/inet.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #define LANES	   2u
 #define LANE_BYTES WIRE_LANE_BYTES_MIN
@@ -22,30 +21,11 @@ struct fixture {
 	pid_t server;
 };
 
-static pid_t start_server(void)
-{
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
-		for (;;)
-			pause();
-	return pid;
-}
-
-static void end_server(struct fixture *f)
-{
-	if (f->server)
-		kill(f->server, SIGKILL);
-	if (f->server)
-		waitpid(f->server, NULL, 0);
-	f->server = 0;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	made_directory(&f->m);
-	f->server = start_server();
+	f->server = start_sleeper("server");
 	made_ring_file(&f->m, "1-2-0.ring", (uint32_t)f->server, ticks_of(f->server), LANES,
 		       LANE_BYTES);
 	f->dir.fd = f->m.dir_fd;
@@ -59,7 +39,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 	watch_free(f->watch);
-	end_server(f);
+	end_child(&f->server);
 	made_ring_remove(&f->m);
 	free(f);
 	return 0;
@@ -133,7 +113,7 @@ static void test_the_death_of_the_process_ends_its_calls(void **state)
 	put_request(&f->m, 8);
 	put_request(&f->m, 9);
 	drain(f);
-	end_server(f);
+	end_child(&f->server);
 	put_response(&f->m, 9); /* it was in the ring before */
 	assert_true(watch_has_ended(f->watch));
 	drain(f);
@@ -420,7 +400,7 @@ static void test_the_end_of_the_process_is_not_taken_for_lost_closes(void **stat
 	drain(f);
 	made_lane(&f->m, 0)->dropped_controls = 1;
 	f->watch->lane[0].check_at_ns = 1;
-	end_server(f);
+	end_child(&f->server);
 	drain(f);
 	assert_true(watch_has_ended(f->watch));
 	watch_finish(f->watch);
@@ -446,7 +426,7 @@ static void test_a_process_of_another_namespace_lives_by_its_ring(void **state)
 	assert_non_null(f->watch);
 	put_request(&f->m, 8);
 	drain(f);
-	end_server(f); /* not it: a process of our namespace with its pid */
+	end_child(&f->server); /* not it: a process of our namespace with its pid */
 	assert_int_equal(watch_pidfd(f->watch), -1);
 	assert_false(watch_has_ended(f->watch));
 	munmap(f->m.map, f->m.bytes);

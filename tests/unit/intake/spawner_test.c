@@ -1,17 +1,11 @@
 /*
  * Real processes and what started them.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/intake/live_process.h"
 
 #include "agent/intake/spawner.h"
 
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* CPython 3.11's. */
 static const char worker_arguments[] =
@@ -46,38 +40,27 @@ static int setup(void **state)
 	return 0;
 }
 
-static void end(pid_t *child)
-{
-	if (*child) {
-		kill(*child, SIGKILL);
-		waitpid(*child, NULL, 0);
-	}
-	*child = 0;
-}
-
 static int teardown(void **state)
 {
 	struct family *f = *state;
 	kill(f->worker, SIGKILL);
-	end(&f->supervisor);
-	end(&f->named);
+	end_child(&f->supervisor);
+	end_child(&f->named);
 	free(f);
 	return 0;
 }
 
-static struct process process_of(pid_t pid, const char *arguments, size_t n)
+static struct process with_arguments(pid_t pid, const char *arguments, size_t n)
 {
-	struct process p = {.pid = (uint32_t)pid, .command_line_len = n};
-	struct stat st;
-	assert_int_equal(stat("/proc/self/ns/pid", &st), 0);
-	p.pid_ns = st.st_ino;
+	struct process p = process_of(pid);
+	p.command_line_len = n;
 	memcpy(p.command_line, arguments, n);
 	return p;
 }
 
 static struct process worker_of(pid_t pid)
 {
-	return process_of(pid, worker_arguments, sizeof(worker_arguments));
+	return with_arguments(pid, worker_arguments, sizeof(worker_arguments));
 }
 
 static void assert_arguments(struct family *f, const struct process *p, size_t room,
@@ -105,9 +88,9 @@ static void test_any_other_process_has_its_own(void **state)
 {
 	struct family *f = *state;
 	static const char own[] = "python3\0-m\0multiprocessing.spawn";
-	struct process p = process_of(f->worker, own, sizeof(own));
+	struct process p = with_arguments(f->worker, own, sizeof(own));
 	ASSERT_ITS_OWN(f, &p);
-	p = process_of(f->worker, "", 0);
+	p = with_arguments(f->worker, "", 0);
 	ASSERT_ITS_OWN(f, &p);
 }
 
@@ -138,7 +121,7 @@ static void test_an_orphan_has_its_own(void **state)
 {
 	struct family *f = *state;
 	struct process p = worker_of(f->worker);
-	end(&f->supervisor);
+	end_child(&f->supervisor);
 	if (parent_of(f->worker) != 1)
 		skip(); /* a subreaper's */
 	ASSERT_ITS_OWN(f, &p);
@@ -147,12 +130,9 @@ static void test_an_orphan_has_its_own(void **state)
 static void test_a_worker_that_ended_has_its_own(void **state)
 {
 	struct family *f = *state;
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(0);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	struct process p = worker_of(pid);
+	f->named = start_sleeper("worker");
+	struct process p = worker_of(f->named);
+	end_child(&f->named);
 	ASSERT_ITS_OWN(f, &p);
 }
 
@@ -160,23 +140,9 @@ static void test_a_worker_that_ended_has_its_own(void **state)
 static void test_a_name_does_not_say_who_the_parent_is(void **state)
 {
 	struct family *f = *state;
-	int ready[2];
-	char byte, own[4096];
-	assert_int_equal(pipe(ready), 0);
-	f->named = fork();
-	assert_true(f->named >= 0);
-	if (f->named == 0) {
-		char name[16];
-		snprintf(name, sizeof(name), "\nPPid:\t%d\n", (int)f->supervisor);
-		prctl(PR_SET_NAME, name);
-		if (write(ready[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
+	char name[16], own[4096];
+	snprintf(name, sizeof(name), "\nPPid:\t%d\n", (int)f->supervisor);
+	f->named = start_sleeper(name);
 	FILE *in = fopen("/proc/self/cmdline", "r");
 	assert_non_null(in);
 	size_t n = fread(own, 1, sizeof(own), in);
