@@ -26,7 +26,8 @@ static inline const char *pick_version(struct chance *c)
 {
 	static const char *const wrong[] = {"HTTP/0.9", "HTTP/1.2", "HTTP/2.0",	 "http/1.1",
 					    "HTTP/1.",	"HTTP/11",  "HTTP/1.10", "HTTP/1.01",
-					    "HTP/1.1",	"HTTP/1,1", "HTTP/1.1 ", " HTTP/1.1"};
+					    "HTP/1.1",	"HTTP/1,1", "HTTP/1.1 ", " HTTP/1.1",
+					    "ICE/1.1",	"RTSP/1.0"};
 	if (odd(c))
 		return PICK(c, wrong);
 	return one_in(c, 6) ? "HTTP/1.0" : "HTTP/1.1";

@@ -25,6 +25,7 @@ enum row {
 	ROW_TAB,
 	ROW_STALE_LENGTH,
 	ROW_VERSION,
+	ROW_PROTOCOL,
 	ROW_STATUS,
 	ROW_NUL,
 	ROW_CODINGS,
@@ -61,6 +62,7 @@ static struct allowed table[ROWS] = {
 	/* Ours gives up. */
 	[ROW_VERSION] = {"llhttp takes HTTP/0.9 and HTTP/2.0 in a start line; no sender writes it",
 			 0},
+	[ROW_PROTOCOL] = {"llhttp takes RTSP and ICE, too; HTTP-name is HTTP (RFC 9112 2.3)", 0},
 	[ROW_STATUS] = {"llhttp takes a status below 100; no sender writes it", 0},
 	[ROW_NUL] = {"llhttp takes a NUL in a reason phrase; RFC 9110 5.5 names it dangerous", 0},
 	[ROW_CODINGS] = {"chunked twice, with parameters or something behind it: readers disagree "
@@ -292,7 +294,7 @@ static bool is_other_version(struct span head)
 }
 
 /* Unit `nth` is the head that we do not take and they do. */
-static int we_gave_up(struct text *in, size_t nth)
+static int judge_head(struct text *in, size_t nth)
 {
 	struct span head = said(&theirs.reading, nth);
 	struct span rest = span_of(in->at + ours.begin, in->len - ours.begin);
@@ -308,6 +310,35 @@ static int we_gave_up(struct text *in, size_t nth)
 	return judge_codings(nth);
 }
 
+static bool names_other_protocol(struct span s)
+{
+	static const char *const names[] = {"RTSP/", "ICE/"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len = strlen(names[i]);
+		if (s.len && !memcmp(s.at, names[i], s.len < len ? s.len : len))
+			return true;
+	}
+	return false;
+}
+
+/* Whether what ours does not take is a message of another protocol, or as much of it as there is: an answer
+ * is refused at its first byte, a request once its head is whole. */
+static bool is_other_protocol(struct text *in)
+{
+	size_t begin = theirs.plan->requests ? ours.begin : ours.stopped;
+	struct span line = span_of(in->at + begin, in->len - begin);
+	if (!theirs.plan->requests)
+		return names_other_protocol(line);
+	while (line.len && (line.at[0] == '\r' || line.at[0] == '\n'))
+		span_skip(&line, 1);
+	const uint8_t *lf = line.len ? memchr(line.at, '\n', line.len) : NULL;
+	line.len = lf ? (size_t)(lf - line.at) : 0;
+	const uint8_t *space = line.len ? memrchr(line.at, ' ', line.len) : NULL;
+	if (space)
+		span_skip(&line, (size_t)(space + 1 - line.at));
+	return space && line.len > 4 && names_other_protocol(line);
+}
+
 /* Whether so much is behind the head of our last message, in one line. */
 static bool has_huge_trailer(struct text *in)
 {
@@ -316,6 +347,23 @@ static bool has_huge_trailer(struct text *in)
 		span_skip(&rest, 1);
 	span_skip(&rest, head_find_end(rest));
 	return rest.len > 16384 && memmem(rest.at, rest.len, "\nX-Huge: hhhh", 13);
+}
+
+/* Unit `nth`, which we do not take, is to them a head, a message that has not ended, or its end. */
+static int we_gave_up(struct text *in, size_t nth)
+{
+	enum unit_type theirs_is = theirs.reading.units[nth].type;
+	bool head = theirs_is == UNIT_HEAD, inside = theirs_is == UNIT_INSIDE,
+	     in_body = nth && ours.units[nth - 1].type == UNIT_BODY;
+	if ((head || inside) && is_other_protocol(in))
+		return ROW_PROTOCOL;
+	if ((head || inside) && in->len - ours.begin >= LIMIT_HEAD_BYTES)
+		return ROW_HUGE;
+	if (in_body && (theirs_is == UNIT_END || inside) && has_huge_trailer(in))
+		return ROW_HUGE_TRAILERS;
+	if (inside && theirs.parser.content_length >> 59)
+		return ROW_VAST;
+	return head ? judge_head(in, nth) : ORACLE_WRONG;
 }
 
 static int explain(struct text *in, size_t nth)
@@ -333,19 +381,11 @@ static int explain(struct text *in, size_t nth)
 		return ROW_STALE_LENGTH;
 	if (b->type == UNIT_BAD)
 		return they_gave_up(in_our_head, a->type);
-	if (a->type != UNIT_BAD && b->type != UNIT_HEAD && !theirs.plan->requests &&
-	    follows_unread_length(nth))
-		return ROW_STALE_LENGTH;
-	if (a->type == UNIT_BAD && (b->type == UNIT_HEAD || b->type == UNIT_INSIDE) &&
-	    in->len - ours.begin >= LIMIT_HEAD_BYTES)
-		return ROW_HUGE;
-	if (a->type == UNIT_BAD && (b->type == UNIT_END || b->type == UNIT_INSIDE) && nth &&
-	    a[-1].type == UNIT_BODY && has_huge_trailer(in))
-		return ROW_HUGE_TRAILERS;
-	if (a->type == UNIT_BAD && b->type == UNIT_INSIDE && theirs.parser.content_length >> 59)
-		return ROW_VAST;
 	if (a->type == UNIT_BAD)
-		return b->type == UNIT_HEAD ? we_gave_up(in, nth) : ORACLE_WRONG;
+		return we_gave_up(in, nth);
+	if (b->type != UNIT_HEAD && !theirs.plan->requests && follows_unread_length(nth) &&
+	    told(head_before(nth), "content-length").at)
+		return ROW_STALE_LENGTH;
 	return ORACLE_WRONG;
 }
 

@@ -74,6 +74,7 @@ static inline void read_ours(struct chance *c, struct text *in, const struct pla
 		struct http_event ev;
 		while (!left && (step = h1_next(h1, &piece, &ev)) == STEP_EVENT)
 			left = our_event(plan, h1, &ev, at - piece.len, &heads, &answered, &status);
+		ours.stopped = at - piece.len;
 	}
 	if (step == STEP_BAD) {
 		unit(&ours, UNIT_BAD);

@@ -33,7 +33,8 @@ struct reading {
 	struct text text;
 	struct unit units[UNITS_MAX];
 	size_t count;
-	size_t begin; /* of the present message */
+	size_t begin;	/* of the present message */
+	size_t stopped; /* at the first byte that was not taken */
 };
 
 struct plan {
