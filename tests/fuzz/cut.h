@@ -33,6 +33,18 @@ static inline struct cut cut_begin(struct span in, size_t first, size_t step)
 	return (struct cut){.rest = in, .next = first, .step = step};
 }
 
+/* A fuzzer's input, whole and in pieces: its first two bytes say how the rest is cut. False: it is shorter. */
+static inline bool cut_as_told(const uint8_t *data, size_t size, struct cut *whole,
+			       struct cut *pieces)
+{
+	if (size < 2)
+		return false;
+	struct span in = span_of(data + 2, size - 2);
+	*whole = cut_begin(in, in.len, in.len);
+	*pieces = cut_begin(in, data[0], 1u + data[1] % 32u);
+	return true;
+}
+
 static inline void cut_end(struct cut *c)
 {
 	free(c->piece);

@@ -25,14 +25,13 @@ static void see(struct seen *s, const struct frames_event *ev)
 	sum_add(&s->hash, ev->data);
 }
 
-static struct seen run(struct span in, size_t first, size_t step)
+static struct seen run(struct cut pieces)
 {
 	struct seen seen = {.hash = SUM_BEGIN};
 	uint8_t room[FRAMES_ROOM];
 	struct frames_event ev;
 	struct frames p;
 	frames_init(&p);
-	struct cut pieces = cut_begin(in, first, step);
 	struct span piece;
 	while (cut_next(&pieces, &piece)) {
 		enum step taken;
@@ -49,15 +48,14 @@ static struct seen run(struct span in, size_t first, size_t step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 2)
+	struct cut in, pieces;
+	if (!cut_as_told(data, size, &in, &pieces))
 		return 0;
-	struct span in = span_of(data + 2, size - 2);
-	struct seen whole = run(in, in.len, in.len);
-	struct seen cut = run(in, data[0], 1u + data[1] % 32u);
+	struct seen whole = run(in), cut = run(pieces);
 	must(whole.hash == cut.hash && whole.data_bytes == cut.data_bytes &&
 		     whole.frames == cut.frames && whole.failed == cut.failed &&
 		     whole.bad == cut.bad,
 	     "pieces differ from the whole");
-	must(whole.data_bytes <= in.len, "payload from nowhere");
+	must(whole.data_bytes <= in.rest.len, "payload from nowhere");
 	return 0;
 }

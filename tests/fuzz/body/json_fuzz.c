@@ -42,13 +42,12 @@ static void see(struct seen *s, const struct json_event *ev)
 		must(number <= 1ull << 53, "a number that is too large");
 }
 
-static struct seen run(struct span in, size_t first, size_t step)
+static struct seen run(struct cut pieces)
 {
 	struct seen seen = {.hash = SUM_BEGIN};
 	struct json_event ev;
 	enum step got;
 	json_reset(scanner);
-	struct cut pieces = cut_begin(in, first, step);
 	struct span piece;
 	while (cut_next(&pieces, &piece)) {
 		while ((got = json_next(scanner, &piece, &ev)) == STEP_EVENT)
@@ -74,11 +73,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 2)
+	struct cut in, pieces;
+	if (!cut_as_told(data, size, &in, &pieces))
 		return 0;
-	struct span in = span_of(data + 2, size - 2);
-	struct seen whole = run(in, in.len, in.len);
-	struct seen cut = run(in, data[0], 1u + data[1] % 32u);
+	struct seen whole = run(in), cut = run(pieces);
 	must(whole.hash == cut.hash && whole.events == cut.events && whole.bad == cut.bad &&
 		     whole.done == cut.done && whole.open == cut.open,
 	     "pieces differ from the whole");

@@ -34,13 +34,12 @@ static void see(struct seen *s, const struct multipart_event *ev)
 	must(s->parts == s->ends || s->parts == s->ends + 1, "parts in parts");
 }
 
-static struct seen run(struct span in, size_t first, size_t step)
+static struct seen run(struct cut pieces)
 {
 	struct seen seen = {.hash = SUM_BEGIN};
 	struct multipart_event ev;
 	struct multipart p;
 	must(multipart_init(&p, span_str("multipart/form-data; boundary=b")), "no boundary");
-	struct cut pieces = cut_begin(in, first, step);
 	struct span piece;
 	while (cut_next(&pieces, &piece)) {
 		while (multipart_next(&p, &piece, &ev) == STEP_EVENT)
@@ -53,15 +52,14 @@ static struct seen run(struct span in, size_t first, size_t step)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct multipart p;
-	if (size < 2)
+	struct cut in, pieces;
+	if (!cut_as_told(data, size, &in, &pieces))
 		return 0;
-	struct span in = span_of(data + 2, size - 2);
-	multipart_init(&p, in);
-	struct seen whole = run(in, in.len, in.len);
-	struct seen cut = run(in, data[0], 1u + data[1] % 32u);
+	multipart_init(&p, in.rest);
+	struct seen whole = run(in), cut = run(pieces);
 	must(whole.hash == cut.hash && whole.data_bytes == cut.data_bytes &&
 		     whole.parts == cut.parts && whole.ends == cut.ends,
 	     "pieces differ from the whole");
-	must(whole.data_bytes <= in.len, "content from nowhere");
+	must(whole.data_bytes <= in.rest.len, "content from nowhere");
 	return 0;
 }

@@ -32,13 +32,12 @@ static void see(struct seen *s, const struct sse_event *ev)
 	}
 }
 
-static struct seen run(struct span in, size_t first, size_t step)
+static struct seen run(struct cut pieces)
 {
 	struct seen seen = {.hash = SUM_BEGIN};
 	struct sse_event ev;
 	struct sse p;
 	sse_init(&p);
-	struct cut pieces = cut_begin(in, first, step);
 	struct span piece;
 	while (cut_next(&pieces, &piece)) {
 		while (sse_next(&p, &piece, &ev) == STEP_EVENT)
@@ -51,14 +50,13 @@ static struct seen run(struct span in, size_t first, size_t step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 2)
+	struct cut in, pieces;
+	if (!cut_as_told(data, size, &in, &pieces))
 		return 0;
-	struct span in = span_of(data + 2, size - 2);
-	struct seen whole = run(in, in.len, in.len);
-	struct seen cut = run(in, data[0], 1u + data[1] % 32u);
+	struct seen whole = run(in), cut = run(pieces);
 	must(whole.hash == cut.hash && whole.data_bytes == cut.data_bytes &&
 		     whole.events == cut.events && whole.comments == cut.comments,
 	     "pieces differ from the whole");
-	must(whole.data_bytes <= in.len, "data from nowhere");
+	must(whole.data_bytes <= in.rest.len, "data from nowhere");
 	return 0;
 }
