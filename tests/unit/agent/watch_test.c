@@ -1,92 +1,7 @@
 /*
- * One watched process, from the bytes in its ring to its metrics. The module is no part of a stage's
- * archive: it is included here.
+ * One watched process, from the bytes in its ring to its metrics.
  */
-#include "tests/unit/agent/exchange.h"
-#include "tests/unit/intake/live_process.h"
-
-#include "agent/report.c"
-#include "agent/watch.c"
-
-#include <arpa/inet.h>
-#include <sys/socket.h>
-
-#define LANES	   2u
-#define LANE_BYTES WIRE_LANE_BYTES_MIN
-
-struct fixture {
-	struct made_ring m;
-	struct directory dir;
-	struct watch *watch;
-	pid_t server;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	made_directory(&f->m);
-	f->server = start_sleeper("server");
-	made_ring_file(&f->m, "1-2-0.ring", (uint32_t)f->server, ticks_of(f->server), LANES,
-		       LANE_BYTES);
-	f->dir.fd = f->m.dir_fd;
-	f->watch = watch_new(&f->dir, f->m.name, NULL);
-	assert_non_null(f->watch);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	watch_free(f->watch);
-	end_child(&f->server);
-	made_ring_remove(&f->m);
-	free(f);
-	return 0;
-}
-
-/* All there is, and a look at the whole ring. */
-static void drain(struct fixture *f)
-{
-	f->watch->quiet_drains = QUIET_DRAINS;
-	while (watch_drain(f->watch))
-		;
-}
-
-/* The sum of a metric's points; those with `error` only, unless it is CALL_ERRORS. */
-static int64_t sum_of(struct fixture *f, enum metrics_id id, enum call_error error)
-{
-	struct export_process e = {0};
-	int64_t sum = 0;
-	assert_true(watch_export(f->watch, &e, false));
-	for (size_t i = 0; i < metrics_snapshot_count(e.metrics, id); i++) {
-		struct metrics_point p = metrics_snapshot_point(e.metrics, id, i);
-		if (error == CALL_ERRORS || p.labels.error == error)
-			sum += metrics_instruments[id].kind == METRICS_HISTOGRAM ? (int64_t)p.count
-										 : p.value;
-	}
-	metrics_snapshot_free(e.metrics);
-	return sum;
-}
-
-static int64_t all_of(struct fixture *f, enum metrics_id id)
-{
-	return sum_of(f, id, CALL_ERRORS);
-}
-
-static int64_t connections(struct fixture *f, enum metrics_tally which)
-{
-	struct export_process e = {0};
-	int64_t value = 0;
-	assert_true(watch_export(f->watch, &e, false));
-	for (size_t i = 0; i < metrics_snapshot_count(e.metrics, METRICS_CONNECTIONS); i++) {
-		struct metrics_point p = metrics_snapshot_point(e.metrics, METRICS_CONNECTIONS, i);
-		if (p.labels.tally == which)
-			value = p.value;
-	}
-	metrics_snapshot_free(e.metrics);
-	return value;
-}
+#include "tests/unit/agent/watched.h"
 
 static void test_a_call_becomes_metrics(void **state)
 {
@@ -172,13 +87,6 @@ static void test_a_second_agent_goes_on_where_the_first_was(void **state)
 	assert_int_equal(connections(f, METRICS_CONN_HTTP), 1);
 }
 
-static void put_opaque(struct fixture *f, uint32_t fd, uint16_t why)
-{
-	const struct ring_note note = {
-		.type = WIRE_OPAQUE, .info = why, .fd = fd, .generation = 1, .time = 1};
-	ring_put_control(&f->m.producer, &note);
-}
-
 static void test_connections_are_counted_by_kind(void **state)
 {
 	struct fixture *f = *state;
@@ -196,140 +104,6 @@ static void test_connections_are_counted_by_kind(void **state)
 	/* What the process, which we do not trust, takes back. */
 	made_header(&f->m)->unwatched = 3;
 	assert_int_equal(connections(f, METRICS_CONN_UNWATCHED), 4);
-}
-
-/* ---- connections that the kernel knows and the ring does not ---- */
-
-static bool nowhere(void *user, uint64_t inode)
-{
-	(void)user;
-	(void)inode;
-	return false;
-}
-
-/* One look, to its end; false if none was to be had. */
-static bool look(struct fixture *f, uint64_t now_ns)
-{
-	if (!watch_look(f->watch, now_ns, 50, nowhere, NULL))
-		return false;
-	while (f->watch->looking)
-		assert_true(watch_look(f->watch, now_ns, 50, nowhere, NULL));
-	return true;
-}
-
-static void looks(struct fixture *f, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		f->watch->next_look_ns = 0;
-		look(f, 1000);
-	}
-}
-
-/* The watched process is this one. Reads what is in the ring. */
-static void watch_ourselves(struct fixture *f)
-{
-	made_header(&f->m)->pid = (uint32_t)getpid();
-	made_header(&f->m)->start_ticks = ticks_of(getpid());
-	watch_free(f->watch);
-	f->watch = watch_new(&f->dir, f->m.name, NULL);
-	assert_non_null(f->watch);
-	drain(f);
-}
-
-/* A connection to ourselves. Returns the accepted descriptor. */
-static int connect_raw(int *client)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	socklen_t len = sizeof(a);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	*client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(listener, (struct sockaddr *)&a, len), 0);
-	assert_int_equal(listen(listener, 8), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
-	assert_int_equal(connect(*client, (struct sockaddr *)&a, len), 0);
-	int fd = accept(listener, NULL, NULL);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void test_connections_that_the_ring_did_not_tell_of(void **state)
-{
-	struct fixture *f = *state;
-	int client;
-	watch_ourselves(f);
-	connect_raw(&client);
-	looks(f, 1);
-	assert_false(look(f, 1049)); /* not yet */
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 0);
-	assert_true(look(f, 1050));
-	looks(f, 2);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 1);
-	assert_int_equal(watch_stats(f->watch).unseen.not_seen, 1);
-	/* Encrypted ones, of which nothing more is told, are known. */
-	int fd = connect_raw(&client);
-	put_opaque(f, (uint32_t)fd, WIRE_OPAQUE_TLS);
-	drain(f);
-	looks(f, 3);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 1);
-	assert_int_equal(connections(f, METRICS_CONN_ENCRYPTED), 1);
-	/* Another image has the process now; what was counted stays. */
-	watch_superseded(f->watch);
-	connect_raw(&client);
-	looks(f, 2);
-	watch_finish(f->watch);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 1);
-	closefrom(client - 1);
-}
-
-/* An agent that ended had read their records. */
-static void test_connections_of_a_time_before_this_agent_are_not_called_unseen(void **state)
-{
-	struct fixture *f = *state;
-	int client, fd = connect_raw(&client);
-	put_request(&f->m, (uint32_t)fd);
-	drain(f);
-	watch_ourselves(f);
-	looks(f, 4);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 0);
-	connect_raw(&client);
-	looks(f, 3);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 1);
-	closefrom(fd - 2);
-}
-
-static void test_connections_whose_records_are_missing_are_not_called_unseen(void **state)
-{
-	struct fixture *f = *state;
-	int client;
-	watch_ourselves(f);
-	int fd = connect_raw(&client);
-	looks(f, 1);
-	made_lane(&f->m, 0)->dropped_controls = 1;
-	looks(f, 3);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 0);
-	/* They are in the ring, behind one that is not complete. */
-	uint32_t other = (uint32_t)connect_raw(&client);
-	put_request(&f->m, other);
-	made_record(&f->m, other % LANES, 0)->length |= WIRE_BUSY;
-	drain(f);
-	looks(f, 3);
-	made_record(&f->m, other % LANES, 0)->length &= ~WIRE_BUSY;
-	drain(f);
-	looks(f, 3);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 0);
-	closefrom(fd - 2);
-}
-
-static void test_another_namespace_is_not_looked_at(void **state)
-{
-	struct fixture *f = *state;
-	int client;
-	int fd = connect_raw(&client);
-	made_header(&f->m)->pid_ns++;
-	watch_ourselves(f);
-	looks(f, 3);
-	assert_int_equal(connections(f, METRICS_CONN_UNSEEN), 0);
-	closefrom(fd - 2);
 }
 
 /* A ring in which nothing comes costs little, and hides nothing for long. */
@@ -477,17 +251,13 @@ static void test_the_instance_is_a_random_uuid(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, watched_setup, watched_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_call_becomes_metrics),
 		TEST(test_the_death_of_the_process_ends_its_calls),
 		TEST(test_what_the_ring_lost_is_in_metrics_and_status),
 		TEST(test_a_second_agent_goes_on_where_the_first_was),
 		TEST(test_connections_are_counted_by_kind),
-		TEST(test_connections_that_the_ring_did_not_tell_of),
-		TEST(test_connections_of_a_time_before_this_agent_are_not_called_unseen),
-		TEST(test_connections_whose_records_are_missing_are_not_called_unseen),
-		TEST(test_another_namespace_is_not_looked_at),
 		TEST(test_a_quiet_ring_is_looked_at_now_and_then),
 		TEST(test_a_broken_ring_is_an_end),
 		TEST(test_connections_whose_close_was_lost_are_looked_for),
