@@ -76,7 +76,7 @@ def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             time.sleep(1.5)
         run.stop()
         # Until the last state was scraped, or at once.
-        names = sum(o.call.counted for o in outcomes)
+        names = load.counted(outcomes)
         total = "sum(llama_stack_inference_requests_total)"
         harness.wait_for("the last export", lambda: prometheus.query(total)[0][1] >= names, 10)
         yield Observed(prometheus, collector, outcomes)

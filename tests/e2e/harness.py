@@ -196,14 +196,17 @@ class Run:
         self.process.send_signal(with_)
         return self.process.wait(30)
 
+    def settle(self, calls: int) -> None:
+        """Gives so many calls the time to come into the log. Who reads the last byte of an answer may be faster than
+        the server's thread that wrote it: one that a signal ends there leaves a call whose end nobody recorded."""
+        until = time.monotonic() + 10
+        while self.lines_logged() < calls and time.monotonic() < until:
+            time.sleep(0.05)
+
     def stop(self, with_: int = signal.SIGTERM) -> int:
         """Ends the server, and waits for the agent's last export and its end."""
         status = self.end_server(with_)
-        # One that was only just started has not taken its lock yet; what waits for it shows that it comes.
-        until = time.monotonic() + 3
-        while any(self.directory.glob("*.ring")) and not self.agent_runs() and time.monotonic() < until:
-            time.sleep(0.02)
-        wait_for("the agent ends", lambda: not self.agent_runs(), 30)
+        wait_for_the_agents_end(self.directory)
         return status
 
     def agent_runs(self) -> bool:
@@ -213,6 +216,9 @@ class Run:
         if not self.call_log.exists():
             return []
         return [json.loads(line) for line in self.call_log.read_text().splitlines()]
+
+    def lines_logged(self) -> int:
+        return self.call_log.read_bytes().count(b"\n") if self.call_log.exists() else 0
 
     def end_agent(self, with_: int = signal.SIGTERM) -> None:
         """Ends an agent that has nobody to export to: it would try for a minute."""
@@ -238,6 +244,14 @@ class Run:
 def ring_directory() -> Path:
     shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     return Path(tempfile.mkdtemp(prefix="inferwire-e2e-", dir=shm))
+
+
+def wait_for_the_agents_end(directory: Path) -> None:
+    # One that was only just started has not taken its lock yet; what waits for it shows that it comes.
+    until = time.monotonic() + 3
+    while any(directory.glob("*.ring")) and not agent_runs(directory) and time.monotonic() < until:
+        time.sleep(0.02)
+    wait_for("the agent ends", lambda: not agent_runs(directory), 30)
 
 
 F_OFD_GETLK = 36

@@ -183,6 +183,10 @@ def side_by_side(count: int, work: Callable[[int], None]) -> None:
         t.result()
 
 
+def counted(outcomes: list[Outcome]) -> int:
+    return sum(o.call.counted for o in outcomes)
+
+
 def run(address: Address, plan: list[Call], clients: int = 8) -> list[Outcome]:
     """Carries the plan out and returns the outcomes in its order."""
     outcomes: list[Outcome | None] = [None] * len(plan)

@@ -35,6 +35,7 @@ def all_private(directory: Path) -> bool:
 
 def serve_and_judge(run: harness.Run, receiver: OtlpReceiver, n: int = 200, seed: int = 31) -> None:
     outcomes = load.run(run.server.address, load.scripted_plan(n, seed))
+    run.settle(load.counted(outcomes))
     run.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
 

@@ -12,6 +12,7 @@ import harness
 import judge
 import load
 import pytest
+import rings
 from otlp_receiver import OtlpReceiver
 
 EXTERNAL = {"INFERWIRE_AGENT": "external"}
@@ -58,12 +59,13 @@ def test_killed_under_load_and_started_again(watch, agents, receiver: OtlpReceiv
     before = loading.result()  # no client saw anything
 
     agents(run)
+    rings.wait_until_read(run.directory)
     after = load.run(run.server.address, load.scripted_plan(100, seed=12))
     run.stop()
     judge.check_call_log(logged(run, after), after, "scripted")
     assert receiver.violations() == []
-    total = sum(o.call.counted for o in [*before, *after])
-    assert sum(o.call.counted for o in after) <= sum_of(receiver, judge.PREFIX + "requests_total") <= total
+    total = load.counted([*before, *after])
+    assert load.counted(after) <= sum_of(receiver, judge.PREFIX + "requests_total") <= total
 
 
 def test_stopped_under_load(watch, agents, receiver: OtlpReceiver) -> None:
@@ -76,7 +78,7 @@ def test_stopped_under_load(watch, agents, receiver: OtlpReceiver) -> None:
     agent.send_signal(signal.SIGSTOP)
     during = load.run(run.server.address, load.scripted_plan(300, seed=13))
     agent.send_signal(signal.SIGCONT)
-    time.sleep(1)
+    rings.wait_until_read(run.directory)
     after = load.run(run.server.address, load.scripted_plan(100, seed=14))
     run.stop()
 
@@ -89,7 +91,7 @@ def test_stopped_under_load(watch, agents, receiver: OtlpReceiver) -> None:
     assert whole and len({c["request_bytes"] for c in whole}) == len(whole)
     for line in whole:
         judge.check_call(line, by_size[line["request_bytes"]], "scripted")
-    assert len(run.calls()) <= sum(o.call.counted for o in [*during, *after])
+    assert len(run.calls()) <= load.counted([*during, *after])
     assert not any(judge.counts(receiver, "concurrent_requests").values())
 
 
@@ -106,11 +108,12 @@ def test_the_server_dies(watch, receiver: OtlpReceiver) -> None:
         reader = load.Reader(connection.sock, response)
         while len(response.events) < 3:
             assert reader.receive()
+    run.settle(load.counted(outcomes))
     run.stop(signal.SIGKILL)
 
     crashed = [c for c in run.calls() if c["error_type"] == "server_crash"]
     assert sorted(c["request_bytes"] for c in crashed) == [5000, 5001, 5002]
-    total = sum(o.call.counted for o in outcomes) + len(open_ones)
+    total = load.counted(outcomes) + len(open_ones)
     assert sum_of(receiver, judge.PREFIX + "requests_total") == total
     assert not any(judge.counts(receiver, "concurrent_requests").values())
     assert receiver.violations() == []

@@ -23,6 +23,7 @@ def test_a_daemon(watch, receiver: OtlpReceiver) -> None:
     server.command = ["/bin/sh", "-c", '"$@"; exec sleep 60', "sh", *server.command]
     run = watch(server).start(harness.preloaded, receiver.endpoint, INFERWIRE_ONLY="process_server.py")
     outcomes = load.run(run.server.address, load.scripted_plan(200, seed=32))
+    run.settle(load.counted(outcomes))
     for daemon in {c["pid"] for c in run.calls()}:
         os.kill(daemon, signal.SIGTERM)
     run.stop()
@@ -35,6 +36,7 @@ def test_a_child_for_each_connection(watch, life: str, receiver: OtlpReceiver) -
     run = watch(process_server(life)).start(harness.preloaded, receiver.endpoint)
     parent = run.process.pid
     outcomes = load.run(run.server.address, load.scripted_plan(100, seed=33))
+    run.settle(load.counted(outcomes))
     run.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
     assert parent not in {c["pid"] for c in run.calls()}

@@ -78,6 +78,7 @@ def test_copies_of_the_shim(watch, tmp_path: Path, copies: int, receiver: OtlpRe
     run.start(lambda command: (command, preload), receiver.endpoint)
     assert len(list(run.directory.glob("*.ring"))) == 1
     outcomes = load.run(run.server.address, load.scripted_plan(100, seed=36))
+    run.settle(load.counted(outcomes))
     run.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
 

@@ -145,6 +145,7 @@ def test_its_own_user_does_not_cut_a_ring_short(watch, receiver: OtlpReceiver) -
         assert b"Permission denied" in as_nobody(*cutter).stderr
         assert ring.stat().st_size == whole
     outcomes += load.run(run.server.address, load.scripted_plan(50, 42))
+    run.settle(load.counted(outcomes))
     run.stop()
     calls = run.calls()
     judge.check_all(receiver, calls, outcomes, "scripted")

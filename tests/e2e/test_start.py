@@ -57,7 +57,7 @@ def watched():
         "INFERWIRE_DIR": str(directory),
         "OTEL_METRICS_EXPORTER": "none",
     }
-    harness.wait_for("the agent ends", lambda: not harness.agent_runs(directory))
+    harness.wait_for_the_agents_end(directory)
     shutil.rmtree(directory)
 
 

@@ -99,6 +99,7 @@ def test_the_first_process_of_a_pid_namespace(watch, receiver: OtlpReceiver) -> 
 
     run = watch(uvicorn()).start(contained, receiver.endpoint)
     outcomes = load.run(run.server.address, load.scripted_plan(80, seed=11))
+    run.settle(load.counted(outcomes))
     assert run.process
     os.kill(child_of(run.process), signal.SIGTERM)
     run.process.wait(30)

@@ -127,6 +127,7 @@ def test_gunicorn_whose_workers_are_nobody(watch, receiver: OtlpReceiver) -> Non
     # WSGI notices no departure, and chunked requests are the server's business.
     plan = [c for c in load.scripted_plan(100, seed=39) if c.leave_after is None and not c.chunked]
     outcomes = load.run(run.server.address, plan)
+    run.settle(load.counted(outcomes))
     run.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
     workers = {c["pid"] for c in run.calls()}

@@ -27,6 +27,7 @@ def check(
     expected = talk(without.listening().server.address, plan, pipelines)
     outcomes = talk(run.listening().server.address, plan, pipelines)
     assert [load.verbatim(o) for o in outcomes] == [load.verbatim(o) for o in expected]
+    run.settle(load.counted(outcomes))
     assert run.stop() == without.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
     kind = "tls" if isinstance(server.address, client.Tls) else "http"
