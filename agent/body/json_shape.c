@@ -82,7 +82,8 @@ struct json_shapes {
 	uint16_t first_kept;
 	uint32_t credit, misses;
 	uint32_t count;
-	struct shape *at[SHAPES]; /* the last that was of use is the first */
+	struct shape *at[SHAPES];
+	uint8_t order[SHAPES]; /* places in `at`: of the last that was of use first */
 	struct json_text texts[ESCAPED_TEXTS];
 };
 
@@ -120,11 +121,16 @@ void json_shapes_free(struct json_shapes *s)
 	free(s);
 }
 
-static void move_to_front(struct json_shapes *s, uint32_t n)
+/* `place` is somewhere in the order. */
+static void move_to_front(struct json_shapes *s, uint8_t place)
 {
-	struct shape *shape = s->at[n];
-	memmove(s->at + 1, s->at, n * sizeof(s->at[0]));
-	s->at[0] = shape;
+	uint8_t *to = s->order, moved = place;
+	while (*to != place) {
+		uint8_t was = *to;
+		*to++ = moved;
+		moved = was;
+	}
+	*to = moved;
 }
 
 /* ---- a document that is like a shape ------------------------------------------------------------ */
@@ -333,18 +339,18 @@ static size_t fill(struct json_shapes *s, struct shape *shape, struct span in)
 	}
 }
 
-static void used(struct json_shapes *s, uint32_t n)
+static void used(struct json_shapes *s, uint8_t place)
 {
-	if (n)
-		move_to_front(s, n);
+	if (s->order[0] != place)
+		move_to_front(s, place);
 	if (s->credit < CREDIT_MOST)
 		s->credit++;
 }
 
 /* A document with the shape's kept scalars. */
-static bool find_filled(struct json_shapes *s, uint32_t n, struct span in, struct json_known *k)
+static bool find_filled(struct json_shapes *s, uint8_t place, struct span in, struct json_known *k)
 {
-	struct shape *shape = s->at[n];
+	struct shape *shape = s->at[place];
 	if (shape->lent)
 		give_back(shape);
 	size_t len = fill(s, shape, in);
@@ -355,28 +361,28 @@ static bool find_filled(struct json_shapes *s, uint32_t n, struct span in, struc
 		shape->strays_most = STRAYS_LEAST;
 	*k = (struct json_known){len,	      shape->events,	 shape->event_count,
 				 shape->open, shape->open_count, shape->note};
-	used(s, n);
+	used(s, place);
 	return true;
 }
 
-static bool renew(struct json_shapes *s, uint32_t n, struct span document);
+static bool renew(struct json_shapes *s, uint8_t place, struct span document);
 
 /* A document with others. */
-static bool find_like(struct json_shapes *s, uint32_t n, struct span in, struct json_known *k)
+static bool find_like(struct json_shapes *s, uint8_t place, struct span in, struct json_known *k)
 {
 	struct other others[SHAPE_SCALARS];
-	struct shape *shape = s->at[n];
+	struct shape *shape = s->at[place];
 	size_t count, len = compare(shape, in, others, &count);
 	if (!len)
 		return false;
-	if (++shape->strays >= shape->strays_most && renew(s, n, span_of(in.at, len)))
-		return find_filled(s, n, in, k);
+	if (++shape->strays >= shape->strays_most && renew(s, place, span_of(in.at, len)))
+		return find_filled(s, place, in, k);
 	give_back(shape);
 	shape->lent = true;
 	if (!lend_all(s, shape, others, count))
 		return false;
 	*k = (struct json_known){.len = len, .events = shape->events, .count = shape->event_count};
-	used(s, n);
+	used(s, place);
 	return true;
 }
 
@@ -386,19 +392,34 @@ static inline bool begins_alike(const struct shape *shape, struct span in)
 	return shape->bytes[0] == in.at[0];
 }
 
-bool json_shapes_find(struct json_shapes *s, struct span in, struct json_known *k)
+/* At any other place than `tried`. */
+static __attribute__((noinline)) bool find_elsewhere(struct json_shapes *s, uint8_t tried,
+						     struct span in, struct json_known *k)
 {
-	if (!in.len)
-		return false;
 	for (uint32_t n = 0; n < s->count; n++) {
-		if (begins_alike(s->at[n], in) && find_filled(s, n, in, k))
+		uint8_t place = s->order[n];
+		if (place != tried && begins_alike(s->at[place], in) &&
+		    find_filled(s, place, in, k))
 			return true;
 	}
 	for (uint32_t n = 0; n < s->count; n++) {
-		if (begins_alike(s->at[n], in) && find_like(s, n, in, k))
+		uint8_t place = s->order[n];
+		if (begins_alike(s->at[place], in) && find_like(s, place, in, k))
 			return true;
 	}
 	return false;
+}
+
+bool json_shapes_find(struct json_shapes *s, struct span in, uint8_t *place, struct json_known *k)
+{
+	if (!in.len)
+		return false;
+	if (*place < s->count && begins_alike(s->at[*place], in) && find_filled(s, *place, in, k))
+		return true;
+	if (!find_elsewhere(s, *place, in, k))
+		return false;
+	*place = s->order[0]; /* it was of use just now */
+	return true;
 }
 
 /* ---- learning ----------------------------------------------------------------------------------- */
@@ -566,9 +587,9 @@ static struct shape *read_shape(struct json_shapes *s, struct span document)
 }
 
 /* Another of the same, with the kept scalars of a document that is like it. */
-static bool renew(struct json_shapes *s, uint32_t n, struct span document)
+static bool renew(struct json_shapes *s, uint8_t place, struct span document)
 {
-	struct shape *old = s->at[n];
+	struct shape *old = s->at[place];
 	old->strays = 0;
 	struct shape *shape = read_shape(s, document);
 	if (!shape)
@@ -576,7 +597,7 @@ static bool renew(struct json_shapes *s, uint32_t n, struct span document)
 	shape->strays_most =
 		old->strays_most < STRAYS_MOST ? (uint16_t)(old->strays_most * 2) : STRAYS_MOST;
 	drop(s, old);
-	s->at[n] = shape;
+	s->at[place] = shape;
 	return true;
 }
 
@@ -598,10 +619,13 @@ void json_shapes_learn(struct json_shapes *s, struct span document)
 	struct shape *shape = read_shape(s, document);
 	if (!shape)
 		return;
-	if (s->count == SHAPES)
-		drop(s, s->at[SHAPES - 1]);
-	else
+	if (s->count == SHAPES) {
+		drop(s, s->at[s->order[SHAPES - 1]]);
+	} else {
+		s->order[s->count] = (uint8_t)s->count;
 		s->count++;
-	s->at[s->count - 1] = shape;
-	move_to_front(s, s->count - 1);
+	}
+	uint8_t place = s->order[s->count - 1];
+	s->at[place] = shape;
+	move_to_front(s, place);
 }

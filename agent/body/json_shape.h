@@ -44,8 +44,10 @@ struct json_known {
 	void *note;
 };
 
-/* Whether `in` begins with a document like one that is known. What is behind it is not looked at. */
-bool json_shapes_find(struct json_shapes *s, struct span in, struct json_known *k);
+/* Whether `in` begins with a document like one that is known. What is behind it is not looked at. *place is
+ * where the one before it in its stream was found, and is looked at first: streams that come in turns have
+ * different shapes. 0 before any. */
+bool json_shapes_find(struct json_shapes *s, struct span in, uint8_t *place, struct json_known *k);
 
 /* What the scanner read as a complete document, and json_shapes_find did not know. It takes the place
  * of the shape that was of no use for longest. Where few documents are alike, not each is learnt. */

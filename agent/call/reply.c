@@ -454,7 +454,8 @@ static void take_known(struct reply *r, const struct json_known *k)
 size_t reply_known(struct reply *r, struct span in)
 {
 	struct json_known k;
-	if (!r->streams || r->now || !json_shapes_find(server_reader(r->server)->shapes, in, &k))
+	if (!r->streams || r->now ||
+	    !json_shapes_find(server_reader(r->server)->shapes, in, &r->shape, &k))
 		return 0;
 	if (k.len < in.len && in.at[k.len] != '\n' && in.at[k.len] != '\r')
 		return 0;

@@ -30,6 +30,7 @@ struct reply {
 	const char *finish_reason; /* the same */
 	struct tally tally;
 	uint32_t content_documents;
+	uint8_t shape; /* where the last document's was (json_shape.h) */
 	bool streams;
 	bool any_failed;
 	bool goes_on; /* a choice said that it is not finished */

@@ -83,6 +83,9 @@ static void check_note(const struct json_known *k)
 	assert_string_equal(note->events, rest.text);
 }
 
+/* Where a document is looked for first changes nothing of what is found. */
+static uint8_t any_place;
+
 /* Reads it both ways. Returns whether a shape knew it. */
 static bool reads(struct span document)
 {
@@ -90,7 +93,8 @@ static bool reads(struct span document)
 	struct json_known k;
 	pieces_run(&json_subject, document, document.len, document.len, &scanned);
 	struct span at_edge = piece_at_edge(document);
-	if (!json_shapes_find(shapes, at_edge, &k) || k.len != at_edge.len) {
+	uint8_t place = any_place++;
+	if (!json_shapes_find(shapes, at_edge, &place, &k) || k.len != at_edge.len) {
 		json_trace_begin(&by_shape);
 		json_trace_take(&by_shape, at_edge);
 		if (json_done(json_traced))
@@ -249,7 +253,8 @@ static void test_many_shapes(void **state)
 static bool is_noted(const char *document)
 {
 	struct json_known k;
-	assert_true(json_shapes_find(shapes, span_str(document), &k));
+	uint8_t place = any_place++;
+	assert_true(json_shapes_find(shapes, span_str(document), &place, &k));
 	return k.note != NULL;
 }
 
@@ -273,15 +278,38 @@ static void test_shapes_are_renewed(void **state)
 	knows(CHUNK("m", "\\n", "2"));
 }
 
+/* A stream's next document is looked for where its last one was, whatever came in between. */
+static void test_places(void **state)
+{
+	static const char *const turns[] = {"{\"one\":\"1\"}", "{\"two\":\"2\"}",
+					    "{\"three\":\"3\"}"};
+	uint8_t places[3] = {0}, first[3];
+	struct json_known k;
+	(void)state;
+	for (unsigned n = 0; n < 3; n++)
+		knows_not(turns[n]);
+	for (unsigned n = 0; n < 9; n++) {
+		assert_true(json_shapes_find(shapes, span_str(turns[n % 3]), &places[n % 3], &k));
+		if (n < 3)
+			first[n] = places[n];
+		assert_int_equal(places[n % 3], first[n % 3]);
+	}
+	assert_int_not_equal(first[0], first[1]);
+	assert_int_not_equal(first[1], first[2]);
+	assert_int_not_equal(first[0], first[2]);
+}
+
 /* What is behind the document is not looked at. */
 static void test_begins_with_it(void **state)
 {
 	struct json_known k;
+	uint8_t place = 0;
 	(void)state;
 	knows_not("{\"a\":\"x\",\"b\":[1]}");
-	assert_true(json_shapes_find(shapes, span_str("{\"a\":\"yz\",\"b\":[1]}\n\ndata: {"), &k));
+	assert_true(json_shapes_find(shapes, span_str("{\"a\":\"yz\",\"b\":[1]}\n\ndata: {"),
+				     &place, &k));
 	assert_int_equal(k.len, 18);
-	assert_true(json_shapes_find(shapes, span_str("{\"a\":\"yz\",\"b\":[22]}}"), &k));
+	assert_true(json_shapes_find(shapes, span_str("{\"a\":\"yz\",\"b\":[22]}}"), &place, &k));
 	assert_int_equal(k.len, 19);
 }
 
@@ -357,6 +385,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_documents, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_shapes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shapes_are_renewed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_begins_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_shape, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_near_matches, set_up, tear_down),
