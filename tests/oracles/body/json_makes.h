@@ -20,6 +20,8 @@ static inline void white(struct maker *m)
 	static const char *const some[] = {" ", "\n", "\t", "\r\n", "   "};
 	static const char *const wrong[] = {"\f",   "\v", "\xc2\xa0", "\xef\xbb\xbf",
 					    "\x1e", "\b", "/**/"};
+	if (odd(&m->build) && one_in(&m->build, 20))
+		put_byte(m->to, 0);
 	if (one_in(&m->build, 8))
 		say(m->to, odd(&m->build) && one_in(&m->build, 3) ? PICK(&m->build, wrong)
 								  : PICK(&m->build, some));
@@ -227,6 +229,8 @@ static inline void make_key(struct maker *m)
 		return;
 	}
 	say(m->to, "\"");
+	if (odd(&m->build) && one_in(&m->build, 10))
+		say(m->to, "\\u0000");
 	say(m->to, one_in(&m->build, 12) ? PICK(&m->build, escaped) : PICK(&m->build, keys));
 	say(m->to, "\"");
 }

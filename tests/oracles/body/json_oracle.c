@@ -281,8 +281,8 @@ static bool is_shallow(struct span doc)
 	return value;
 }
 
-/* Whether ours tells of it what they do, once the NULs are gone. */
-static bool is_same_without_nul(struct span doc)
+/* Whether ours takes it once the NULs are gone. */
+static bool read_without_nul(struct span doc)
 {
 	static struct text rest;
 	struct chance c = {0};
@@ -291,8 +291,7 @@ static bool is_same_without_nul(struct span doc)
 		if (doc.at[i])
 			put_byte(&rest, doc.at[i]);
 	}
-	return rest.len < doc.len && read_ours(json, &c, span_of(rest.at, rest.len), &ours) &&
-	       same_told();
+	return rest.len < doc.len && read_ours(json, &c, span_of(rest.at, rest.len), &ours);
 }
 
 static int they_refuse(struct span doc, const json_error_t *error)
@@ -309,18 +308,19 @@ static int compare(struct span doc, bool well_formed, json_error_t *error)
 	json_t *value =
 		json_loadb((const char *)doc.at, doc.len, flags | JSON_REJECT_DUPLICATES, error);
 	theirs.len = 0;
+	bool twice = !value && !strncmp(error->text, "duplicate", 9);
 	int row = ORACLE_SAME;
-	if (!value && !strncmp(error->text, "duplicate", 9)) {
+	if (twice)
 		value = json_loadb((const char *)doc.at, doc.len, flags, error);
-		row = value ? well_formed ? ROW_DUPLICATE : ORACLE_WRONG : ORACLE_SAME;
-	}
 	if (!value)
 		return well_formed ? they_refuse(doc, error) : ORACLE_SAME;
 	tell_theirs(&theirs, &(struct node){"", 0, in_document}, value);
-	if (row == ORACLE_SAME && !well_formed)
-		row = is_same_without_nul(doc) ? ROW_NUL : ORACLE_WRONG;
-	else if (row == ORACLE_SAME)
-		row = same_told() ? ORACLE_SAME : ORACLE_WRONG;
+	if (!well_formed)
+		row = read_without_nul(doc) ? ROW_NUL : ORACLE_WRONG;
+	else if (twice)
+		row = ROW_DUPLICATE;
+	if (!twice && !same_told())
+		row = ORACLE_WRONG;
 	json_decref(value);
 	return row;
 }

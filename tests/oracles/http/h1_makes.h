@@ -67,6 +67,8 @@ static inline void status_line(struct chance *c, struct text *t)
 	say(t, odd(c) ? "  " : " ");
 	say(t, odd(c) ? PICK(c, odd_statuses) : PICK(c, statuses));
 	say(t, odd(c) ? PICK(c, odd_reasons) : PICK(c, reasons));
+	if (odd(c) && one_in(c, 8))
+		put_byte(t, 0);
 	line_end(c, t);
 }
 
@@ -323,7 +325,7 @@ static inline void chunks(struct chance *c, struct text *t)
 	if (!odd(c))
 		chunk_line(c, t, 0);
 	for (unsigned left = one_in(c, 5) ? 1 + below(c, one_in(c, 6) ? 9 : 2) : 0; left; left--) {
-		if (one_in(c, 2000))
+		if (one_in(c, 500))
 			huge_field(t, 16000 + below(c, 800));
 		else if (odd(c))
 			length_field(c, t, 3);
