@@ -198,7 +198,7 @@ static inline __attribute__((always_inline)) size_t scalar_bytes(struct span in,
 	}
 	/* Nearly all are whole numbers and not 0. */
 	n = digits_of(in);
-	if (n && n < 16 && n < in.len && in.at[0] != '0' && (in.at[n] == ',' || in.at[n] == '}'))
+	if (n && n < in.len && in.at[0] != '0' && (in.at[n] == ',' || in.at[n] == '}'))
 		return n;
 	return number_bytes(in);
 }
