@@ -17,6 +17,7 @@
 struct unit {
 	enum h2_event_type type;
 	uint32_t stream, error;
+	uint32_t frame; /* of the direction: what told it; 0 where nobody counts them */
 	size_t at, len; /* what it says, in the reading's text */
 };
 
@@ -25,6 +26,7 @@ struct reading {
 	struct unit *units;
 	size_t count, room;
 	bool bad;
+	uint32_t bad_frame;
 };
 
 static inline void put_part(struct text *t, struct span part)
@@ -51,12 +53,14 @@ static inline void put_head(struct text *t, const struct http_head *head)
 	put_part(t, head->fields);
 }
 
-static inline void put_unit(struct reading *r, const struct h2_event *ev)
+/* `says` is what the unit has to say; pieces of a body become one, as far as their frame is the same. */
+static inline void add_unit(struct reading *r, struct unit unit, struct span says)
 {
 	struct unit *last = r->count ? &r->units[r->count - 1] : NULL;
-	if (ev->type == H2_BODY && last && last->type == H2_BODY && last->stream == ev->stream) {
-		put(&r->text, ev->body.at, ev->body.len);
-		last->len += ev->body.len;
+	if (unit.type == H2_BODY && last && last->type == H2_BODY && last->stream == unit.stream &&
+	    last->frame == unit.frame) {
+		put(&r->text, says.at, says.len);
+		last->len += says.len;
 		return;
 	}
 	if (r->count == r->room) {
@@ -65,32 +69,63 @@ static inline void put_unit(struct reading *r, const struct h2_event *ev)
 		if (!r->units)
 			abort();
 	}
-	struct unit *u = &r->units[r->count++];
-	*u = (struct unit){ev->type, ev->stream, ev->error, r->text.len, 0};
-	if (ev->type == H2_HEAD)
-		put_head(&r->text, &ev->head);
-	else if (ev->type == H2_BODY)
-		put(&r->text, ev->body.at, ev->body.len);
-	u->len = r->text.len - u->at;
+	unit.at = r->text.len;
+	unit.len = says.len;
+	put(&r->text, says.at, says.len);
+	r->units[r->count++] = unit;
+}
+
+static inline void add_event(struct reading *r, const struct h2_event *ev, uint32_t frame)
+{
+	static struct text head;
+	struct span says = ev->type == H2_BODY ? ev->body : span_of(NULL, 0);
+	if (ev->type == H2_HEAD) {
+		head.len = 0;
+		put_head(&head, &ev->head);
+		says = span_of(head.at, head.len);
+	}
+	add_unit(r, (struct unit){ev->type, ev->stream, ev->error, frame, 0, 0}, says);
+}
+
+/* Where the frames of a direction end, in bytes from its beginning; the last one may be cut. */
+struct frame_ends {
+	const size_t *at;
+	uint32_t count;
+};
+
+/* The frame that has byte `last`. */
+static inline uint32_t frame_with(const struct frame_ends *ends, uint32_t from, size_t last)
+{
+	while (from < ends->count && ends->at[from] <= last)
+		from++;
+	return from;
 }
 
 /* In pieces: one, or as many as there are bytes, or random ones. */
 static inline void read_ours(struct reading *r, struct chance *c, enum h2_side side,
-			     struct span bytes)
+			     struct span bytes, const struct frame_ends *ends)
 {
 	static const unsigned most[] = {1, 8, 100, 2000, 0};
 	unsigned longest = PICK(c, most);
 	struct h2 *h2 = h2_new(side);
 	struct h2_event ev;
+	const uint8_t *begin = bytes.at;
+	uint32_t frame = 0;
 	r->text.len = r->count = 0;
 	r->bad = false;
 	while (h2 && bytes.len && !r->bad) {
 		size_t n = longest ? 1 + below(c, longest) : bytes.len;
 		struct span piece = span_take(&bytes, n < bytes.len ? n : bytes.len);
 		enum step step;
-		while ((step = h2_next(h2, &piece, 1, &ev)) == STEP_EVENT)
-			put_unit(r, &ev);
+		do {
+			step = h2_next(h2, &piece, 1, &ev);
+			if (piece.at > begin)
+				frame = frame_with(ends, frame, (size_t)(piece.at - begin) - 1);
+			if (step == STEP_EVENT)
+				add_event(r, &ev, frame);
+		} while (step == STEP_EVENT);
 		r->bad = step == STEP_BAD;
+		r->bad_frame = frame;
 		if (step == STEP_MORE && piece.len)
 			abort();
 	}
@@ -164,19 +199,16 @@ static inline void should_field(struct should_head *h, struct span name, struct 
 	say(lines, "\r\n");
 }
 
-/* `fields`: u32 count, then u32 lengths of names and values, then these. The head's text into *t. */
-static inline enum should should_tell(struct span fields, struct text *t)
+/* `lengths`: two u32 of each field. The head's text into *t. */
+static inline enum should should_tell_of(uint32_t count, struct span lengths, struct span bytes,
+					 struct text *t)
 {
 	static struct text lines;
 	struct should_head h = {0};
-	uint32_t count = get_number(&fields, 4);
-	if (fields.len / 8 < count)
-		abort();
-	struct span lengths = span_take(&fields, count * 8);
 	lines.len = t->len = 0;
 	while (count--) {
-		struct span name = span_take(&fields, get_number(&lengths, 4));
-		struct span value = span_take(&fields, get_number(&lengths, 4));
+		struct span name = span_take(&bytes, get_number(&lengths, 4));
+		struct span value = span_take(&bytes, get_number(&lengths, 4));
 		should_field(&h, name, value, &lines);
 	}
 	if (h.bytes + lines.len > LIMIT_HEAD_BYTES)
@@ -191,6 +223,16 @@ static inline enum should should_tell(struct span fields, struct text *t)
 	put_part(t, h.server);
 	put_part(t, span_of(lines.at, lines.len));
 	return SHOULD_TELL;
+}
+
+/* `fields`: u32 count, then u32 lengths of names and values, then these. */
+static inline enum should should_tell(struct span fields, struct text *t)
+{
+	uint32_t count = get_number(&fields, 4);
+	if (fields.len / 8 < count)
+		abort();
+	struct span lengths = span_take(&fields, count * 8);
+	return should_tell_of(count, lengths, fields, t);
 }
 
 #endif

@@ -368,7 +368,7 @@ static int one(uint64_t seed, bool showing)
 	for (int side = H2_REQUESTS; side <= H2_RESPONSES; side++) {
 		struct direction d = get_direction(&in);
 		struct cursor c = {.rows = rows.rows};
-		read_ours(&ours, &chance, (enum h2_side)side, d.bytes);
+		read_ours(&ours, &chance, (enum h2_side)side, d.bytes, &(struct frame_ends){0});
 		well &= compare(&c, &d);
 		rows.rows = c.rows;
 		if (showing)

@@ -4,6 +4,7 @@
  * block becomes HEADERS and CONTINUATIONs, padded at random.
  */
 #include "tests/oracles/http/h2_heads.h"
+#include "tests/oracles/http/h2_wire.h"
 
 #define ORACLE_INPUTS 5000u
 #include "tests/oracles/oracle.h"
@@ -23,36 +24,18 @@ static struct records records = {.script = "http/hpack_blocks.py"};
 static struct reading ours;
 static unsigned long blocks;
 
-static void put_frame(struct text *t, unsigned type, unsigned flags, uint32_t stream,
-		      struct span payload, unsigned pad)
-{
-	bool padded = flags & 8;
-	size_t len = payload.len + padded + pad;
-	const uint8_t head[9] = {
-		(uint8_t)(len >> 16),	 (uint8_t)(len >> 8),	 (uint8_t)len,
-		(uint8_t)type,		 (uint8_t)flags,	 (uint8_t)(stream >> 24),
-		(uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream};
-	static const uint8_t zeros[256];
-	put(t, head, sizeof(head));
-	if (padded)
-		put_byte(t, pad);
-	put(t, payload.at, payload.len);
-	put(t, zeros, pad);
-}
-
 static void put_block(struct text *t, struct chance *c, uint32_t stream, struct span block)
 {
-	unsigned type = 1, padded = one_in(c, 4) ? 8 : 0;
-	do {
+	struct frame f = {HEADERS, one_in(c, 4) ? PADDED : 0, stream, {0}};
+	bool last = false;
+	while (!last) {
 		size_t n = one_in(c, 3) ? below(c, (unsigned)block.len + 1) : block.len;
-		unsigned last = n == block.len ? 4 : 0;
-		struct span piece = span_take(&block, n);
-		put_frame(t, type, last | padded, stream, piece, padded ? below(c, 256) : 0);
-		type = 9;
-		padded = 0;
-		if (last)
-			return;
-	} while (true);
+		last = n == block.len;
+		f.payload = span_take(&block, n);
+		f.flags |= last ? END_HEADERS : 0;
+		put_padded(t, &f, f.flags & PADDED ? below(c, 256) : 0);
+		f = (struct frame){CONTINUATION, 0, stream, {0}};
+	}
 }
 
 static struct span get_block(struct span *in, enum how *how, struct span *fields)
@@ -130,7 +113,8 @@ static int one(uint64_t seed, bool showing)
 		put_block(&wire, &chance, 2 * i + 1, block);
 	}
 	blocks += count;
-	read_ours(&ours, &chance, H2_RESPONSES, span_of(wire.at, wire.len));
+	read_ours(&ours, &chance, H2_RESPONSES, span_of(wire.at, wire.len),
+		  &(struct frame_ends){0});
 	int row;
 	uint32_t good = agree(in, count, &row);
 	if (showing)
