@@ -196,9 +196,9 @@ static inline __attribute__((always_inline)) size_t scalar_bytes(struct span in,
 		*escaped = true;
 		return escaped_bytes(in, n);
 	}
-	/* Nearly all are whole numbers and not 0. */
+	/* Nearly all are whole numbers and not 0, and shorter than what was loaded. */
 	n = digits_of(in);
-	if (n && n < in.len && in.at[0] != '0' && (in.at[n] == ',' || in.at[n] == '}'))
+	if (n && n < 16 && n < in.len && in.at[0] != '0' && (in.at[n] == ',' || in.at[n] == '}'))
 		return n;
 	return number_bytes(in);
 }
