@@ -259,10 +259,8 @@ static inline int on_begin_frame(nghttp2_session *session, const nghttp2_frame_h
 static inline int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
 	struct end *e = user;
-	uint32_t stream = (uint32_t)frame->hd.stream_id;
 	(void)session;
-	if (stream > e->highest[stream % 2])
-		e->highest[stream % 2] = stream;
+	(void)frame;
 	clear_fields(&e->fields);
 	return 0;
 }
@@ -461,6 +459,9 @@ static inline void listen_to(struct end *e, size_t until)
 		size_t n = end - from->heard_by_other;
 		if (!from->client || from->heard_by_other)
 			put_byte(&e->whys, why_of(e, big_endian(at + 5, 4) & 0x7fffffff));
+		uint32_t stream = big_endian(at + 5, 4) & 0x7fffffff;
+		if (e->whys.len && at[3] == HEADERS && stream > e->highest[stream % 2])
+			e->highest[stream % 2] = stream;
 		from->heard_by_other = end;
 		if (e->over)
 			continue;

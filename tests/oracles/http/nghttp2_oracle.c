@@ -66,7 +66,7 @@ static struct allowed table[ROWS] = {
 		{"a bad frame behind a GOAWAY: nghttp2 does not say that it gives up, or reads on",
 		 0},
 	[ROW_UNREAD] = {"a bad frame of a stream that nghttp2 ignores, with its padding and blocks "
-			"(RFC 9113 6.1, 6.10)",
+			"(RFC 9113 6.1, 6.10), or of stream 0",
 			0},
 	[ROW_TABLE] = {"a table of fields of more than LIMIT_HPACK_TABLE_BYTES", 0},
 };
@@ -343,9 +343,12 @@ static bool gives_up_alone(void)
 		return explained(ROW_TABLE);
 	if (!direction.from->damaged)
 		return false;
-	if (direction.to->left && !direction.to->reason[0])
+	if (direction.to->left && (!direction.to->reason[0] || direction.to->begun > nth))
 		return explained(ROW_SILENT);
 	if (f->type == DATA && f->flags & PADDED && row_of_stream(nth, f->stream) >= 0)
+		return explained(ROW_UNREAD);
+	/* A client takes it for one of a pushed stream that has ended. */
+	if (f->type == HEADERS && !f->stream && direction.to->client)
 		return explained(ROW_UNREAD);
 	const struct frame *before = nth ? f - 1 : f;
 	bool goes_on = (before->type == HEADERS || before->type == CONTINUATION) &&

@@ -437,6 +437,17 @@ static inline void come_to_end(struct end *client, struct end *server)
 	}
 }
 
+/* What it would say if there were more time: of interest is why it gave up, not the bytes. */
+static inline void say_unheard(struct end *e)
+{
+	size_t said = e->wire.len, units = e->sent.count;
+	bool damaged = e->damaged;
+	speak_up(e);
+	e->wire.len = said;
+	e->sent.count = units;
+	e->damaged = damaged;
+}
+
 static inline void converse(struct end *client, struct end *server, struct chance *c)
 {
 	static const unsigned lengths[] = {2, 2, 3, 3, 4, 4, 5, 6, 8, 12, 30};
@@ -447,6 +458,8 @@ static inline void converse(struct end *client, struct end *server, struct chanc
 		take_turn(server, 4);
 	}
 	come_to_end(client, server);
+	say_unheard(client);
+	say_unheard(server);
 }
 
 #endif
