@@ -463,6 +463,10 @@ static inline void listen_to(struct end *e, size_t until)
 		if (e->whys.len && at[3] == HEADERS && stream > e->highest[stream % 2])
 			e->highest[stream % 2] = stream;
 		from->heard_by_other = end;
+		/* Of a block to its end: a session that resets the stream inside it loses its place. */
+		bool block = at[3] == HEADERS || at[3] == PUSH_PROMISE || at[3] == CONTINUATION;
+		if (e->whys.len && block && !(at[4] & END_HEADERS) && until <= end)
+			until = end + 1;
 		if (e->over)
 			continue;
 		ssize_t took = nghttp2_session_mem_recv(e->session, at, n);
