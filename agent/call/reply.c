@@ -38,6 +38,7 @@ struct reply_document {
 	struct found found;
 	bool begun;	/* bytes of it came */
 	bool known;	/* it was read by a shape, as far as it came */
+	bool bad;	/* a byte came that is no JSON */
 	uint32_t bytes; /* before the first that is no JSON */
 	struct token_counts counts;
 };
@@ -119,6 +120,7 @@ static void forget(struct reply_document *d)
 	d->found = (struct found){0};
 	d->begun = d->known = false;
 	d->bytes = 0;
+	d->bad = false;
 	d->counts.has = 0;
 }
 
@@ -471,15 +473,17 @@ size_t reply_known(struct reply *r, struct span in)
 
 static void scan(struct reply *r, struct span bytes)
 {
+	struct reply_document *d = r->now;
 	struct json_event ev;
 	size_t len = bytes.len;
 	enum step step;
-	while ((step = json_next(r->now->scan, &bytes, &ev)) == STEP_EVENT)
+	while ((step = json_next(d->scan, &bytes, &ev)) == STEP_EVENT)
 		take(r, &ev);
+	d->bytes += (uint32_t)(len - bytes.len);
 	/* [DONE] is an array as far as its bracket. */
-	r->done |= step == STEP_BAD && r->now->bytes + (len - bytes.len) == 1 && bytes.len &&
-		   bytes.at[0] == 'D';
-	r->now->bytes += (uint32_t)(len - bytes.len);
+	if (step == STEP_BAD && !d->bad)
+		r->done |= d->bytes == 1 && bytes.len && bytes.at[0] == 'D';
+	d->bad |= step == STEP_BAD;
 }
 
 bool reply_bytes(struct reply *r, struct span bytes)

@@ -128,6 +128,29 @@ static void test_no_content(void **state)
 	assert_false(reply.any_failed);
 }
 
+/* [DONE] is told by its first two bytes, and by nothing behind what is no JSON either; however it is cut. */
+static void test_what_says_that_the_stream_is_done(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool done;
+	} ends[] = {{"[DONE]", true}, {"[?DONE]", false}, {"xD", false},
+		    {"[[D", false},   {"[", false},	  {"[]D", false}};
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		for (size_t piece = 1; piece <= strlen(ends[i].text); piece++) {
+			struct span rest = span_str(ends[i].text);
+			reply.done = false;
+			while (rest.len) {
+				size_t n = rest.len < piece ? rest.len : piece;
+				assert_true(reply_bytes(&reply, span_take(&rest, n)));
+			}
+			reply_end_document(&reply);
+			assert_int_equal(reply.done, ends[i].done);
+		}
+	}
+}
+
 /* An answer of special tokens alone is one when it ends; after content it is not. */
 static void test_finish_with_usage(void **state)
 {
@@ -258,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_generated_content),
 		TEST(test_no_content),
+		TEST(test_what_says_that_the_stream_is_done),
 		TEST(test_finish_with_usage),
 		TEST(test_errors),
 		TEST(test_usage_is_the_last_that_counts),
