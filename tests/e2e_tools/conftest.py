@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,11 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 HERE = pathlib.Path(__file__).resolve().parent
+
+
+def pytest_configure():
+    """Who runs the tests in the background of a shell has SIGINT ignored; so would have what is tested."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Installation:
