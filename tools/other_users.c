@@ -75,7 +75,7 @@ static void find(struct other_users *o, const char *own, bool (*is_wanted)(const
 
 static bool has_descendants(const char *path)
 {
-	return rings_have_living(path, is_descendant);
+	return rings_have_process(path, is_descendant);
 }
 
 void other_users_find(struct other_users *o, const char *own)

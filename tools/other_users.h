@@ -17,8 +17,8 @@ struct other_users {
 	unsigned int count;
 };
 
-/* Adds the default directories in which a ring is of a living process that descends from us, or, where we
- * are process 1, of any. Only root can look into them; others have none. `own` is left out. */
+/* Adds the default directories in which a ring is of a process that descends from us, or, where we are process
+ * 1, of any; it lives, or was not waited for yet. Only root can look into them; others have none. `own` is left out. */
 void other_users_find(struct other_users *o, const char *own);
 
 /* Adds the default directories of other users in which an agent runs, for root. */

@@ -85,11 +85,11 @@ struct search {
 static void look(const struct process *p, void *user)
 {
 	struct search *s = user;
-	if (!s->found && liveness_is_visible(p) && liveness_of(p))
+	if (!s->found && liveness_has_entry(p))
 		s->found = s->is_wanted(p->pid);
 }
 
-bool rings_have_living(const char *directory, bool (*is_wanted)(uint32_t pid))
+bool rings_have_process(const char *directory, bool (*is_wanted)(uint32_t pid))
 {
 	struct search s = {.is_wanted = is_wanted};
 	each_ring(directory, look, &s);

@@ -25,8 +25,9 @@ void rings_directory(char *path, size_t room);
 /* Counts. A directory that is not there has none. */
 void rings_count(const char *directory, struct rings *r);
 
-/* Whether there is a ring of a living process of this PID namespace that is wanted. */
-bool rings_have_living(const char *directory, bool (*is_wanted)(uint32_t pid));
+/* Whether there is a ring of a process that is wanted and has its entry in our /proc: it lives, or was not waited
+ * for yet. */
+bool rings_have_process(const char *directory, bool (*is_wanted)(uint32_t pid));
 
 /* Whether an agent holds the directory's lock. */
 bool rings_agent_runs(const char *directory);

@@ -130,9 +130,25 @@ static bool is_ending(int sig)
 	return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
 }
 
+/* Where the command's processes have rings can be told while they have entries in /proc. Many a command lives
+ * shorter than from one look around to the next. */
+static void find_others(struct running *r)
+{
+	if (r->plan->directory)
+		other_users_find(&r->others, r->plan->directory);
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
+}
+
 static void reap(struct running *r)
 {
 	int status;
+	if (r->state == RUNNING && has_ended(r->command))
+		find_others(r);
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
 		if (pid == r->agent)
 			r->agent = 0;
@@ -162,10 +178,13 @@ static void take_signal(struct running *r, const siginfo_t *info)
 		reap(r);
 		return;
 	}
-	if (r->state == RUNNING)
+	if (r->state == RUNNING) {
+		if (is_ending(info->si_signo))
+			find_others(r);
 		pass_on(r, info);
-	else if (is_ending(info->si_signo))
+	} else if (is_ending(info->si_signo)) {
 		r->cut_short = true;
+	}
 	if (info->si_signo == SIGTSTP)
 		stop_as_command();
 }
@@ -197,10 +216,9 @@ static void keep_agent(struct running *r, const struct rings *rings)
 static bool look_around(struct running *r)
 {
 	struct rings rings = {0}, all;
-	if (r->plan->directory) {
+	if (r->plan->directory)
 		rings_count(r->plan->directory, &rings);
-		other_users_find(&r->others, r->plan->directory);
-	}
+	find_others(r);
 	all = rings;
 	other_users_count(&r->others, &all);
 	if (r->state == EXPORTING) {

@@ -60,6 +60,12 @@ bool liveness_of_pid(uint32_t pid, uint64_t start_ticks)
 	return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
+bool liveness_has_entry(const struct process *p)
+{
+	struct proc_stat s = {0};
+	return liveness_is_visible(p) && read_stat(p->pid, &s) && s.ticks == p->start_ticks;
+}
+
 static uint64_t own_namespace(void)
 {
 	static uint64_t inode; /* never changes; two threads would store the same */

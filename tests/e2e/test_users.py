@@ -4,7 +4,9 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import sys
+import time
 from pathlib import Path
 
 import client
@@ -164,6 +166,53 @@ def test_a_directory_that_the_user_cannot_use(watch, way: harness.Way, receiver:
     judge.check_metrics(receiver, outcomes, "scripted")
     harness.wait_for("their agent ends", lambda: not harness.agent_runs(theirs))
     shutil.rmtree(theirs)
+
+
+# Answers one request, whose body is of 100 bytes, and ends.
+SHORT = r"""
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+    connection = server.accept()[0]
+    got = b""
+    while len(got.partition(b"\r\n\r\n")[2]) < 100:
+        got += connection.recv(65536)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    connection.sendall(head % len(sys.argv[2]) + sys.argv[2].encode())
+    connection.close()
+"""
+
+
+def connected(port: int) -> socket.socket | None:
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=10)
+    except ConnectionRefusedError:
+        return None
+
+
+class SlowReceiver(OtlpReceiver):
+    def take(self, *what) -> int:
+        time.sleep(0.5)
+        return super().take(*what)
+
+
+@needs_root
+def test_the_last_export_of_a_short_life_as_another_user(watch) -> None:
+    """`inferwire run` waits for it also where it had no time to look around while the server lived."""
+    nobody = pwd.getpwnam("nobody")
+    ids = ["--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
+    port = harness.free_port()
+    program = [sys.executable, "-S", "-c", SHORT, str(port), json.dumps(ANSWER)]
+    run = watch(harness.Server("short", ["setpriv", *ids, *program], port, "scripted", True))
+    receiver = SlowReceiver()
+    run.launch(harness.by_command, receiver.endpoint)
+    body = load.sized({"model": "tiny-a", "messages": []}, 100)
+    connection = harness.wait_for("it listens", lambda: connected(port))
+    connection.sendall(b"".join(client.request("POST", load.CHAT, body)))
+    assert run.process and run.process.wait(30) == 0
+    connection.close()
+    assert sum(judge.counts(receiver, "requests_total").values()) == 1
+    receiver.close()
+    shutil.rmtree(f"/dev/shm/inferwire-{nobody.pw_uid}")
 
 
 @needs_root

@@ -35,10 +35,12 @@ static void test_from_life_to_death(void **state)
 	kill(pid, SIGKILL);
 	wait_for_zombie(pid);
 	assert_false(liveness_of(&p));
+	assert_true(liveness_has_entry(&p));
 	assert_true(readable(fd));
 	assert_int_equal(liveness_open(&p), -1);
 	waitpid(pid, NULL, 0);
 	assert_false(liveness_of(&p));
+	assert_false(liveness_has_entry(&p));
 	assert_int_equal(liveness_open(&p), -1);
 	close(fd);
 }
@@ -49,8 +51,10 @@ static void test_a_pid_that_is_used_again_is_another_process(void **state)
 	struct process p = process_of(getpid());
 	assert_true(liveness_of(&p));
 	assert_true(liveness_of_pid(p.pid, 0));
+	assert_true(liveness_has_entry(&p));
 	p.start_ticks--;
 	assert_false(liveness_of(&p));
+	assert_false(liveness_has_entry(&p));
 	assert_int_equal(liveness_open(&p), -1);
 }
 
@@ -72,6 +76,7 @@ static void test_another_namespace_cannot_be_asked(void **state)
 	p.pid = 1u << 30;
 	assert_false(liveness_is_visible(&p));
 	assert_true(liveness_of(&p));
+	assert_false(liveness_has_entry(&p));
 	assert_int_equal(liveness_open(&p), -1);
 }
 
