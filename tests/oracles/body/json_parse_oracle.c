@@ -155,6 +155,14 @@ static void write_text(struct text *t, struct span raw, bool cut)
 	put(t, replaced.at, replaced.len > TEXT_BYTES ? TEXT_BYTES : replaced.len);
 }
 
+/* An exponent; of one that no double has, as much as leaves room to count. */
+static long power_told(const char *literal)
+{
+	const long most = 1000000000;
+	long power = strtol(literal, NULL, 10);
+	return power > most ? most : power < -most ? -most : power;
+}
+
 /* The digits of a JSON number that are no zeros around it, and the power of ten behind them. */
 static long digits_of(const char *literal, struct text *digits)
 {
@@ -171,7 +179,7 @@ static long digits_of(const char *literal, struct text *digits)
 			put_byte(digits, (uint8_t)*literal);
 	}
 	if (*literal)
-		power += strtol(literal + 1, NULL, 10);
+		power += power_told(literal + 1);
 	for (; digits->len && digits->at[digits->len - 1] == '0'; digits->len--)
 		power++;
 	return digits->len ? power : 0;
