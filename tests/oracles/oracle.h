@@ -39,6 +39,21 @@ struct oracle {
 	int (*one)(uint64_t seed, bool show);
 };
 
+/* What `one` says of an input that several rows explain, a bit each: counts all but the last one, which is for its
+ * caller to count. */
+static inline int oracle_rows(struct allowed *table, unsigned count, uint32_t rows)
+{
+	int last = ORACLE_SAME;
+	for (unsigned row = 0; row < count; row++) {
+		if (!(rows >> row & 1))
+			continue;
+		if (last >= 0)
+			table[last].seen++;
+		last = (int)row;
+	}
+	return last;
+}
+
 /* Bytes as C would have them in a string. */
 static inline void show_bytes(const char *title, const void *at, size_t len)
 {

@@ -376,16 +376,7 @@ static int one(uint64_t seed, bool showing)
 	}
 	if (!well)
 		return ORACLE_WRONG;
-	/* The last one is counted by the caller. */
-	int last = ORACLE_SAME;
-	for (int row = 0; row < ROWS; row++) {
-		if (!(rows.rows >> row & 1))
-			continue;
-		if (last >= 0)
-			table[last].seen++;
-		last = row;
-	}
-	return last;
+	return oracle_rows(table, ROWS, rows.rows);
 }
 
 int main(int argc, char **argv)

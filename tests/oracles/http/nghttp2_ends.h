@@ -125,6 +125,13 @@ static inline void add_bare(struct reading *r, enum h2_event_type type, uint32_t
 	add_unit(r, (struct unit){type, stream, error, frame, 0, 0}, span_of(NULL, 0));
 }
 
+static inline void add_end(struct reading *r, const nghttp2_frame_hd *hd, uint32_t frame)
+{
+	if ((hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_DATA) &&
+	    hd->flags & NGHTTP2_FLAG_END_STREAM)
+		add_bare(r, H2_END, (uint32_t)hd->stream_id, 0, frame);
+}
+
 /* ---- what an end sends ------------------------------------------------------------------------------ */
 
 static inline void sent_head(struct end *e, const nghttp2_frame *frame)
@@ -203,9 +210,7 @@ static inline int on_sent(nghttp2_session *session, const nghttp2_frame *frame, 
 	default:
 		break;
 	}
-	if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-	    frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-		add_bare(&e->sent, H2_END, stream, 0, nth);
+	add_end(&e->sent, &frame->hd, nth);
 	return 0;
 }
 
@@ -317,9 +322,7 @@ static inline int on_heard(nghttp2_session *session, const nghttp2_frame *frame,
 	default:
 		break;
 	}
-	if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-	    frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-		add_bare(&e->heard, H2_END, stream, 0, nth);
+	add_end(&e->heard, &frame->hd, nth);
 	return 0;
 }
 

@@ -478,16 +478,7 @@ static int one(uint64_t seed, bool show)
 	nghttp2_session_del(server.session);
 	if (!well)
 		return ORACLE_WRONG;
-	/* The last one is counted by the caller. */
-	int last = ORACLE_SAME;
-	for (int row = 0; row < ROWS; row++) {
-		if (!(direction.rows >> row & 1))
-			continue;
-		if (last >= 0)
-			table[last].seen++;
-		last = row;
-	}
-	return last;
+	return oracle_rows(table, ROWS, direction.rows);
 }
 
 int main(int argc, char **argv)
