@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 import harness
+from rings import HEADER_BYTES, LANE_HEADER_BYTES, SHAPE_AT, TAIL
 
 SANITIZED = harness.BUILD / "chaos" / "inferwire-agent"
 ASAN = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99"}  # leaks are looked for by ptrace
 
 # shim/wire.h
-HEADER_BYTES, LANE_HEADER_BYTES = 8192, 256
-LANES_AT, CLOCK_AT, UNWATCHED_AT = 16, 68, 72
+CLOCK_AT, UNWATCHED_AT = 68, 72
 OPENED_S = 0.5  # in which an agent has found a new ring
-HEAD, DROPS, TAIL, READ = 0, (64, 72, 80), 128, 136
+HEAD, DROPS, READ = 0, (64, 72, 80), 136
 
 
 def memory_kb(pid: int) -> int:
@@ -161,7 +161,7 @@ class Scribbler(threading.Thread):
             self.find()
             for m in self.maps.values():
                 if m not in self.shape:
-                    self.shape[m] = struct.unpack_from("<II", m, LANES_AT)
+                    self.shape[m] = struct.unpack_from("<II", m, SHAPE_AT)
                 for _ in range(self.random.randrange(4)):
                     at = self.place(m)
                     was = struct.unpack_from("<Q", m, at)[0]
