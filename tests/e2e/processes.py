@@ -1,6 +1,7 @@
 """Servers whose processes do more than serve (tests/servers/process_server.py), and what holds for all of them."""
 
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,16 @@ def serve_and_judge(run: harness.Run, receiver: OtlpReceiver, n: int = 200, seed
     run.settle(load.counted(outcomes))
     run.stop()
     judge.check_all(receiver, run.calls(), outcomes, "scripted")
+
+
+def nobody() -> tuple[int, int]:
+    entry = pwd.getpwnam("nobody")
+    return entry.pw_uid, entry.pw_gid
+
+
+def ids_of_nobody() -> list[str]:
+    uid, gid = nobody()
+    return ["--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
 
 
 def compiled(home: Path, source: Path, *flags: str, compiler: Sequence[str] = ("cc",)) -> str:

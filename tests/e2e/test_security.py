@@ -2,7 +2,6 @@
 and no core dump holds them."""
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -17,9 +16,8 @@ import judge
 import load
 import pytest
 from otlp_receiver import OtlpReceiver
-from processes import compiled, process_server
+from processes import compiled, ids_of_nobody, needs_root, nobody, process_server
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 EXTERNAL = {"INFERWIRE_AGENT": "external"}
 CANARY = b"a canary that sings of what was asked"
 
@@ -81,16 +79,6 @@ def listener() -> Iterator[Callable[..., Listener]]:
     yield make
     for one in made:
         one.close()
-
-
-def nobody() -> tuple[int, int]:
-    entry = pwd.getpwnam("nobody")
-    return entry.pw_uid, entry.pw_gid
-
-
-def ids_of_nobody() -> list[str]:
-    uid, gid = nobody()
-    return ["--reuid", str(uid), "--regid", str(gid), "--clear-groups"]
 
 
 def as_nobody(*command: str) -> subprocess.CompletedProcess[bytes]:

@@ -15,7 +15,7 @@ import judge
 import load
 import pytest
 from otlp_receiver import OtlpReceiver
-from processes import all_private, needs_root, process_server, serve_and_judge
+from processes import all_private, ids_of_nobody, needs_root, process_server, serve_and_judge
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 NGINX_CONFIGURATION = """
@@ -151,8 +151,7 @@ def test_a_directory_that_the_user_cannot_use(watch, way: harness.Way, receiver:
     nobody = pwd.getpwnam("nobody")
     theirs = Path(f"/dev/shm/inferwire-{nobody.pw_uid}")
     server = process_server("threads")
-    ids = ["--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
-    server.command = ["setpriv", *ids, *server.command]
+    server.command = ["setpriv", *ids_of_nobody(), *server.command]
     run = watch(server).start(way, receiver.endpoint)
     assert not list(run.directory.glob("*.ring"))
     (ring,) = theirs.glob("*.ring")
@@ -199,10 +198,9 @@ class SlowReceiver(OtlpReceiver):
 def test_the_last_export_of_a_short_life_as_another_user(watch) -> None:
     """`inferwire run` waits for it also where it had no time to look around while the server lived."""
     nobody = pwd.getpwnam("nobody")
-    ids = ["--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
     port = harness.free_port()
     program = [sys.executable, "-S", "-c", SHORT, str(port), json.dumps(ANSWER)]
-    run = watch(harness.Server("short", ["setpriv", *ids, *program], port, "scripted", True))
+    run = watch(harness.Server("short", ["setpriv", *ids_of_nobody(), *program], port, "scripted", True))
     receiver = SlowReceiver()
     run.launch(harness.by_command, receiver.endpoint)
     body = load.sized({"model": "tiny-a", "messages": []}, 100)
