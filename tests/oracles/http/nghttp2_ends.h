@@ -26,6 +26,7 @@ enum why {
 	UNKNOWN,   /* no such stream, or one that cannot be followed */
 	LEFT,	   /* it would be new behind a GOAWAY, of either side */
 	MALFORMED, /* its receiver has complained of the stream before */
+	UNWANTED,  /* the session drops what it is given now: nghttp2_session_want_read */
 };
 
 struct body {
@@ -62,9 +63,11 @@ struct end {
 	/* What it hears. */
 	struct reading heard;
 	struct fields fields;
-	struct text whys; /* of each frame that it was given: enum why */
-	uint32_t begun;	  /* the last frame that its session has begun to read */
-	bool over;	  /* it reads no more */
+	struct text whys;		 /* of each frame that it was given: enum why */
+	size_t frame_begins, frame_ends; /* the present frame, in the other's wire */
+	uint32_t begun;			 /* the last frame that its session has begun to read */
+	bool over;			 /* it reads no more */
+	bool lost;	  /* as it dropped the end of a frame of which it had read the beginning */
 	bool complained;  /* of the present frame */
 	char reason[128]; /* why it gave up */
 	int error;	  /* the library's, of the last complaint */
@@ -449,28 +452,66 @@ static inline size_t next_end(const struct end *e)
 	return there < len ? 0 : at + len;
 }
 
+static inline bool begin_frame(struct end *e)
+{
+	struct end *from = e->other;
+	size_t end = next_end(e);
+	if (!end)
+		return false;
+	e->frame_begins = from->heard_by_other;
+	e->frame_ends = end;
+	if (!from->client || e->frame_begins)
+		put_byte(&e->whys, OPEN);
+	return true;
+}
+
+/* What is known that speaks against the frame, before the session is given more of it. */
+static inline void note_why(struct end *e)
+{
+	const uint8_t *at = e->other->wire.at + e->frame_begins;
+	uint32_t stream = big_endian(at + 5, 4) & 0x7fffffff;
+	uint8_t *why = e->whys.len ? &e->whys.at[e->whys.len - 1] : NULL;
+	if (!why)
+		return;
+	if (*why == OPEN && e->lost)
+		*why = UNWANTED;
+	if (*why == OPEN)
+		*why = (uint8_t)why_of(e, stream);
+	if (at[3] == HEADERS && stream > e->highest[stream % 2])
+		e->highest[stream % 2] = stream;
+}
+
 /*
- * What the other one has said, up to `until` and to the end of the frame that is reached so. Frame by frame: the end
- * must know of which one its session tells.
+ * Behind a GOAWAY of either side, and while no stream is live, a session drops what it is given, in the middle of a
+ * frame, too; with the next stream that it begins itself it reads again, from wherever it is then. So it is given no
+ * part of a frame of which it dropped some, and nothing more where it had read the beginning.
  */
+static inline bool wants(struct end *e)
+{
+	bool drops = e->whys.len && e->whys.at[e->whys.len - 1] == UNWANTED;
+	if (!drops && nghttp2_session_want_read(e->session))
+		return true;
+	if (e->other->heard_by_other > e->frame_begins && !drops)
+		e->over = e->lost = true;
+	if (e->whys.len && !e->reason[0])
+		e->whys.at[e->whys.len - 1] = UNWANTED;
+	return false;
+}
+
+/* What the other one has said, up to `until`: by pieces of frames, as the end must know of which frame it is told. */
 static inline void listen_to(struct end *e, size_t until)
 {
 	struct end *from = e->other;
-	size_t end;
-	while (from->heard_by_other < until && (end = next_end(e)) != 0) {
+	while (from->heard_by_other < until) {
+		if (from->heard_by_other == e->frame_ends && !begin_frame(e))
+			return;
+		note_why(e);
 		const uint8_t *at = from->wire.at + from->heard_by_other;
+		size_t end = e->frame_ends < until ? e->frame_ends : until;
 		size_t n = end - from->heard_by_other;
-		if (!from->client || from->heard_by_other)
-			put_byte(&e->whys, why_of(e, big_endian(at + 5, 4) & 0x7fffffff));
-		uint32_t stream = big_endian(at + 5, 4) & 0x7fffffff;
-		if (e->whys.len && at[3] == HEADERS && stream > e->highest[stream % 2])
-			e->highest[stream % 2] = stream;
+		bool wanted = !e->over && wants(e);
 		from->heard_by_other = end;
-		/* Of a block to its end: a session that resets the stream inside it loses its place. */
-		bool block = at[3] == HEADERS || at[3] == PUSH_PROMISE || at[3] == CONTINUATION;
-		if (e->whys.len && block && !(at[4] & END_HEADERS) && until <= end)
-			until = end + 1;
-		if (e->over)
+		if (!wanted)
 			continue;
 		ssize_t took = nghttp2_session_mem_recv(e->session, at, n);
 		if (took == (ssize_t)n)

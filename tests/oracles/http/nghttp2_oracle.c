@@ -19,6 +19,7 @@ enum row {
 	ROW_ENDED,
 	ROW_UNKNOWN,
 	ROW_LEFT,
+	ROW_UNWANTED,
 	ROW_MALFORMED,
 	ROW_LENGTH,
 	/* nghttp2 gives up. */
@@ -30,7 +31,6 @@ enum row {
 	/* Ours gives up. */
 	ROW_CUT,
 	ROW_EARLY,
-	ROW_SILENT,
 	ROW_UNREAD,
 	ROW_TABLE,
 	ROWS
@@ -45,6 +45,8 @@ static struct allowed table[ROWS] = {
 		       0},
 	[ROW_UNKNOWN] = {"on a stream that its receiver did not let begin: RFC 9113 5.1, 8.4", 0},
 	[ROW_LEFT] = {"a stream behind a GOAWAY, of either side: RFC 9113 6.8; told here", 0},
+	[ROW_UNWANTED] =
+		{"behind a GOAWAY, of either side, and no stream is live: nghttp2 drops it", 0},
 	[ROW_MALFORMED] = {"a malformed message ends its stream (RFC 9113 8.1.1), nghttp2 tells no "
 			   "more of it",
 			   0},
@@ -62,11 +64,8 @@ static struct allowed table[ROWS] = {
 	[ROW_GONE] = {"behind a GOAWAY with which its receiver ended the connection", 0},
 	[ROW_CUT] = {"of a DATA frame whose end is not there: told as it comes", 0},
 	[ROW_EARLY] = {"a bad frame or block whose end is not there: bad as soon as it is seen", 0},
-	[ROW_SILENT] =
-		{"a bad frame behind a GOAWAY: nghttp2 does not say that it gives up, or reads on",
-		 0},
 	[ROW_UNREAD] = {"a bad frame of a stream that nghttp2 ignores, with its padding and blocks "
-			"(RFC 9113 6.1, 6.10), or of stream 0",
+			"(RFC 9113 6.1, 6.10), of stream 0, or a promise behind its GOAWAY",
 			0},
 	[ROW_TABLE] = {"a table of fields of more than LIMIT_HPACK_TABLE_BYTES", 0},
 };
@@ -237,7 +236,7 @@ static int row_of_stream(uint32_t frame, uint32_t stream)
 		[OPEN] = ORACLE_WRONG,		 [RESET_HERE] = ROW_RESET_HERE,
 		[RESET_THERE] = ROW_RESET_THERE, [ENDED] = ROW_ENDED,
 		[UNKNOWN] = ROW_UNKNOWN,	 [LEFT] = ROW_LEFT,
-		[MALFORMED] = ROW_MALFORMED,
+		[MALFORMED] = ROW_MALFORMED,	 [UNWANTED] = ROW_UNWANTED,
 	};
 	const struct end *to = direction.to;
 	if (stream < STREAMS && to->refused[stream])
@@ -343,12 +342,15 @@ static bool gives_up_alone(void)
 		return explained(ROW_TABLE);
 	if (!direction.from->damaged)
 		return false;
-	if (direction.to->left && (!direction.to->reason[0] || direction.to->begun > nth))
-		return explained(ROW_SILENT);
+	if (nth < direction.to->whys.len && direction.to->whys.at[nth] == UNWANTED)
+		return explained(ROW_UNWANTED);
 	if (f->type == DATA && f->flags & PADDED && row_of_stream(nth, f->stream) >= 0)
 		return explained(ROW_UNREAD);
 	/* A client takes it for one of a pushed stream that has ended. */
 	if (f->type == HEADERS && !f->stream && direction.to->client)
+		return explained(ROW_UNREAD);
+	/* Whatever is promised. */
+	if (f->type == PUSH_PROMISE && direction.to->client && direction.to->left)
 		return explained(ROW_UNREAD);
 	const struct frame *before = nth ? f - 1 : f;
 	bool goes_on = (before->type == HEADERS || before->type == CONTINUATION) &&
@@ -379,7 +381,7 @@ static void show_reading(const char *title, const struct reading *r, const struc
 static void show_wire(void)
 {
 	static const char *const whys[] = {"",	      "reset here", "reset there", "ended",
-					   "unknown", "left",	    "malformed"};
+					   "unknown", "left",	    "malformed",   "unwanted"};
 	const struct text *known = &direction.to->whys;
 	for (uint32_t n = 0; n < direction.count; n++) {
 		const struct frame *f = &direction.frames[n];
