@@ -67,10 +67,10 @@ struct end {
 	size_t frame_begins, frame_ends; /* the present frame, in the other's wire */
 	uint32_t begun;			 /* the last frame that its session has begun to read */
 	bool over;			 /* it reads no more */
-	bool lost;	  /* as it dropped the end of a frame of which it had read the beginning */
-	bool complained;  /* of the present frame */
-	char reason[128]; /* why it gave up */
-	int error;	  /* the library's, of the last complaint */
+	bool unwanted;			 /* as nghttp2_session_want_read said so */
+	bool complained;		 /* of the present frame */
+	char reason[128];		 /* why it gave up */
+	int error;			 /* the library's, of the last complaint */
 	/* Streams, by number. */
 	uint8_t state[STREAMS]; /* enum why */
 	uint32_t asked
@@ -473,28 +473,26 @@ static inline void note_why(struct end *e)
 	uint8_t *why = e->whys.len ? &e->whys.at[e->whys.len - 1] : NULL;
 	if (!why)
 		return;
-	if (*why == OPEN && e->lost)
+	if (e->unwanted)
 		*why = UNWANTED;
-	if (*why == OPEN)
+	else if (*why == OPEN)
 		*why = (uint8_t)why_of(e, stream);
 	if (at[3] == HEADERS && stream > e->highest[stream % 2])
 		e->highest[stream % 2] = stream;
 }
 
 /*
- * Behind a GOAWAY of either side, and while no stream is live, a session drops what it is given, in the middle of a
- * frame, too; with the next stream that it begins itself it reads again, from wherever it is then. So it is given no
- * part of a frame of which it dropped some, and nothing more where it had read the beginning.
+ * Behind a GOAWAY of either side, and while no stream is live, a session drops what it is given: in the middle of a
+ * frame, too, and blocks whose fields it would need for the next one. With the next stream that it begins itself it
+ * reads again, from wherever it is then. So it is given nothing more, as by a program that goes by this.
  */
 static inline bool wants(struct end *e)
 {
-	bool drops = e->whys.len && e->whys.at[e->whys.len - 1] == UNWANTED;
-	if (!drops && nghttp2_session_want_read(e->session))
+	if (!e->over && nghttp2_session_want_read(e->session))
 		return true;
-	if (e->other->heard_by_other > e->frame_begins && !drops)
-		e->over = e->lost = true;
-	if (e->whys.len && !e->reason[0])
-		e->whys.at[e->whys.len - 1] = UNWANTED;
+	if (!e->over && !e->reason[0])
+		e->unwanted = true;
+	e->over = true;
 	return false;
 }
 
@@ -505,11 +503,11 @@ static inline void listen_to(struct end *e, size_t until)
 	while (from->heard_by_other < until) {
 		if (from->heard_by_other == e->frame_ends && !begin_frame(e))
 			return;
+		bool wanted = wants(e);
 		note_why(e);
 		const uint8_t *at = from->wire.at + from->heard_by_other;
 		size_t end = e->frame_ends < until ? e->frame_ends : until;
 		size_t n = end - from->heard_by_other;
-		bool wanted = !e->over && wants(e);
 		from->heard_by_other = end;
 		if (!wanted)
 			continue;

@@ -214,6 +214,17 @@ static bool has_bad_priority(uint32_t from)
 	return false;
 }
 
+/* None of a server's, which ours must see (RFC 9113 6.6, 5.1.1); others are, or are not, to be promised yet. */
+static bool promises_none(uint32_t nth)
+{
+	const struct frame *f = &direction.frames[nth];
+	size_t before = f->flags & PADDED ? 1 : 0;
+	if (nth >= direction.count || f->type != PUSH_PROMISE || f->payload.len < before + 4)
+		return false;
+	uint32_t promised = big_endian(f->payload.at + before, 4) & 0x7fffffff;
+	return !promised || promised % 2;
+}
+
 static int row_of_refusal(void)
 {
 	const struct end *to = direction.to;
@@ -222,6 +233,8 @@ static int row_of_refusal(void)
 		return new_size(to->begun) > 0 || to->smaller ? ROW_TABLE_SETTING : ORACLE_WRONG;
 	if (!strcmp(to->reason, "FRAME_SIZE_ERROR"))
 		return has_bad_priority(to->begun) ? ROW_PRIORITY : ORACLE_WRONG;
+	if (strstr(to->reason, "promised_stream_id") && promises_none(to->begun))
+		return ORACLE_WRONG;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		if (strstr(to->reason, refusals[i].part))
 			return (int)refusals[i].row;
@@ -445,6 +458,8 @@ static void set_up(void)
 		nghttp2_option_set_no_http_messaging(options[i], i & 1);
 		nghttp2_option_set_no_auto_window_update(options[i], i >> 1 & 1);
 		nghttp2_option_set_max_deflate_dynamic_table_size(options[i], tables[i >> 2]);
+		/* It counts pieces of frames' heads; we send no more than a few frames. */
+		nghttp2_option_set_max_continuations(options[i], 1000);
 	}
 	nghttp2_session_callbacks_new(&callbacks);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
